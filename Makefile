@@ -11,11 +11,12 @@ EXTVERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(EXTENSION).co
 MODULE_big = privacy_guard
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
-HEADERS_SRC = $(wildcard src/*.h src/*/*.h)
+SOURCE_HEADERS = $(wildcard src/*.h src/*/*.h)
 
 # Topic files of the install script, in the order in which they depend on each other.
-SQL_PARTS = $(addprefix src/sql/, prelude.sql types.sql catalog.sql guard.sql verb.sql \
-	purpose.sql protect.sql consent.sql operate.sql explain.sql views.sql privileges.sql)
+SQL_PARTS = $(addprefix src/sql/, prelude.sql types.sql catalog.sql ledger.sql guard.sql verb.sql \
+	purpose.sql protect.sql subject.sql consent.sql basis.sql confirm.sql import.sql operate.sql \
+	explain.sql coverage.sql views.sql privileges.sql)
 
 PG_CPPFLAGS = -I$(srcdir)/src -DPRIVACY_GUARD_VERSION='"$(EXTVERSION)"'
 PG_CFLAGS = -Wall -Wextra -Werror -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
@@ -28,7 +29,7 @@ PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
-$(OBJS): $(HEADERS_SRC)
+$(OBJS): $(SOURCE_HEADERS)
 
 $(DATA_built): $(SQL_PARTS) $(EXTENSION).control
 	cat $(SQL_PARTS) > $@
