@@ -9,6 +9,15 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 
+#include "consent/change.h"
+#include "enforce/execute.h"
+#include "enforce/exempt.h"
+#include "enforce/planner.h"
+#include "enforce/rls.h"
+#include "guc.h"
+#include "policy/policy.h"
+#include "shmem.h"
+
 PG_MODULE_MAGIC;
 
 void _PG_init(void);
@@ -21,4 +30,13 @@ _PG_init(void)
 		        (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 		         errmsg("privacy_guard must be loaded by shared_preload_libraries"),
 		         errhint("Add privacy_guard to shared_preload_libraries and restart the server.")));
+
+	guc_init();
+	shmem_init();
+	policy_init();
+	change_init();
+	exempt_init();
+	rls_init();
+	planner_init();
+	execute_init();
 }
