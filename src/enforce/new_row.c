@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
 #include "utils/datum.h"
@@ -27,6 +28,9 @@ tuple_permitted(Frame *frame, FrameTable *entry, const GuardedRelation *relation
 	Datum value[MAX_SUBJECT_COLUMNS + 1];
 	bool null[MAX_SUBJECT_COLUMNS + 1];
 
+	/* A parent that the same statement has written must be seen, as foreign keys do. */
+	if (entry->table->n_subjects == 0)
+		CommandCounterIncrement();
 	judge_init(&judge, frame, entry);
 	for (int i = 0; i < relation->n_args; i++)
 	{
