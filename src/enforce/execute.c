@@ -134,7 +134,7 @@ refuse_unguarded(Oid relid)
 static void
 stay_serial(QueryDesc *query)
 {
-	PlannedStmt *plan = palloc(sizeof(PlannedStmt));
+	PlannedStmt *plan = MemoryContextAlloc(query->estate->es_query_cxt, sizeof(PlannedStmt));
 
 	memcpy(plan, query->plannedstmt, sizeof(PlannedStmt));
 	plan->parallelModeNeeded = false;
@@ -173,22 +173,27 @@ call_start(QueryDesc *query, int eflags)
 		standard_ExecutorStart(query, eflags);
 }
 
+/*
+ * After core's own start, so that a role without privileges learns nothing from us; nothing of the
+ * plan is evaluated before ExecutorRun.
+ */
 static void
 start(QueryDesc *query, int eflags)
 {
-	Frame *frame = NULL;
+	Frame *frame;
 
-	if (exempt_integrity_context() && !verify_plan(query->plannedstmt).any_guard)
-		note_cascade(query->plannedstmt);
-	else
-		frame = check_execution(query, eflags);
-
-	if (frame != NULL && query->plannedstmt->parallelModeNeeded &&
-	    (frame->exempt || change_is_own()))
-		stay_serial(query);
 	call_start(query, eflags);
-	if (frame != NULL)
-		frame_open(frame, query->estate->es_query_cxt);
+	if (exempt_integrity_context() && !verify_plan(query->plannedstmt).any_guard)
+	{
+		note_cascade(query->plannedstmt);
+		return;
+	}
+	frame = check_execution(query, eflags);
+	if (frame == NULL)
+		return;
+	if (query->plannedstmt->parallelModeNeeded && (frame->exempt || change_is_own()))
+		stay_serial(query);
+	frame_open(frame, query->estate->es_query_cxt);
 }
 
 /* ---- during ---- */
