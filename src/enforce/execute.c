@@ -107,6 +107,15 @@ request_of(QueryDesc *query, int eflags)
 	return request;
 }
 
+/* In core's context: does the plan touch guarded tables, and has the planner let it? */
+static bool
+is_core_integrity(PlannedStmt *plan)
+{
+	VerifyResult verified = verify_plan(plan);
+
+	return OidIsValid(verified.unguarded) && !verified.any_guard;
+}
+
 /* Core's own statement: no frame, and the rows that it writes are the parent's doing. */
 static void
 note_cascade(PlannedStmt *plan)
@@ -183,7 +192,7 @@ start(QueryDesc *query, int eflags)
 	Frame *frame;
 
 	call_start(query, eflags);
-	if (exempt_integrity_context() && !verify_plan(query->plannedstmt).any_guard)
+	if (exempt_integrity_context() && is_core_integrity(query->plannedstmt))
 	{
 		note_cascade(query->plannedstmt);
 		return;
