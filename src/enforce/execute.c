@@ -208,13 +208,17 @@ run(COMPAT_RUN_PARAMS)
 	Frame *frame = frame_of_query(query);
 	Frame *previous;
 
-	if (frame == NULL)
+	/* Inside a guarded execution even an unguarded one must be entered: its rows are not ours. */
+	if (frame == NULL && frame_current() == NULL)
 	{
 		call_run(COMPAT_RUN_ARGS);
 		return;
 	}
-	frame_check_purpose(frame);
-	frame->has_run = true;
+	if (frame != NULL)
+	{
+		frame_check_purpose(frame);
+		frame->has_run = true;
+	}
 	previous = frame_enter(frame);
 	PG_TRY();
 	{
@@ -282,12 +286,13 @@ finish(QueryDesc *query)
 	Frame *frame = frame_of_query(query);
 	Frame *previous;
 
-	if (frame == NULL)
+	if (frame == NULL && frame_current() == NULL)
 	{
 		call_finish(query);
 		return;
 	}
-	tell_withheld(frame);
+	if (frame != NULL)
+		tell_withheld(frame);
 	previous = frame_enter(frame);
 	PG_TRY();
 	{
@@ -298,7 +303,8 @@ finish(QueryDesc *query)
 		frame_leave(previous);
 	}
 	PG_END_TRY();
-	report_withheld(frame);
+	if (frame != NULL)
+		report_withheld(frame);
 }
 
 void

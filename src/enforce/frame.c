@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "access/xlog.h"
 #include "catalog/namespace.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -152,6 +153,8 @@ frame_prepare(const FrameRequest *request)
 			entry->verdict = FRAME_PASS;
 		else if (policy_state() == POLICY_PENDING)
 			check_pending(entry);
+		else if (RecoveryInProgress())
+			refuse_standby(entry);
 		else
 			check_table(frame, entry);
 	}
@@ -167,6 +170,17 @@ monitored_refusal(Frame *frame, FrameTable *entry, ReportReason reason)
 	report_refusal(frame, entry, reason);
 	entry->verdict = FRAME_PASS;
 	return true;
+}
+
+/* Changes of consent reach a standby's tables, but nobody tells its cache, and no record can be
+ * written. */
+static void
+refuse_standby(const FrameTable *entry)
+{
+	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+	                errmsg("guarded table \"%s\" cannot be used on a standby",
+	                       get_rel_name(entry->table->relid)),
+	                errhint("Send the statement to the primary.")));
 }
 
 static void

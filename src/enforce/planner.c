@@ -46,13 +46,34 @@ guarded(const RangeTblEntry *rte)
 	return relation != NULL && relation->table != NULL ? relation : NULL;
 }
 
+/*
+ * Drop what is true in any case: the stored policy's question whether the library is loaded, and
+ * the permissive TRUE.  They would make a security barrier of nothing.
+ */
+static List *
+without_truisms(List *quals)
+{
+	ListCell *cell;
+
+	foreach (cell, quals)
+	{
+		Node *qual = lfirst(cell);
+		Const *constant = (Const *) qual;
+
+		if ((IsA(qual, FuncExpr) && ((FuncExpr *) qual)->funcid == policy_library_function()) ||
+		    (IsA(qual, Const) && !constant->constisnull && DatumGetBool(constant->constvalue)))
+			quals = foreach_delete_current(quals, cell);
+	}
+	return quals;
+}
+
 static void
 guard_relation(Query *query, Index varno, RangeTblEntry *rte, const GuardedRelation *relation,
                bool harmless)
 {
 	Node *expression = guard_expression(relation, varno);
 
-	rte->securityQuals = list_delete(rte->securityQuals, expression);
+	rte->securityQuals = without_truisms(list_delete(rte->securityQuals, expression));
 	if (!harmless || !placement_in_jointree(query, varno, expression))
 		rte->securityQuals = lcons(expression, rte->securityQuals);
 }

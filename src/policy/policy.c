@@ -78,6 +78,7 @@ typedef struct Generation
 	Oid guard;
 	Oid conflict_guard;
 	Oid trigger;
+	Oid library_check;
 	Oid steward;
 	HTAB *tables;    /* GuardedTable by relid */
 	HTAB *relations; /* RelationEntry by relid */
@@ -270,7 +271,8 @@ note_row(HeapTuple tuple, TupleDesc desc, void *arg)
 static void
 generation_build(Generation *gen)
 {
-	static const char *const function_names[] = {"guard", "guard_conflict", "check_new_row"};
+	static const char *const function_names[] = {"guard", "guard_conflict", "check_new_row",
+	                                             "library_loaded"};
 	Oid functions[lengthof(function_names)];
 	HASH_SEQ_STATUS seq;
 	GuardedTable *table;
@@ -300,6 +302,7 @@ generation_build(Generation *gen)
 	gen->guard = functions[0];
 	gen->conflict_guard = functions[1];
 	gen->trigger = functions[2];
+	gen->library_check = functions[3];
 	gen->steward = get_role_oid("privacy_guard_steward", true);
 	gen->tables =
 	    generation_hash(gen, "guarded tables", sizeof(Oid), sizeof(GuardedTable), HASH_BLOBS);
@@ -382,6 +385,12 @@ Oid
 policy_conflict_guard_function(void)
 {
 	return generation()->conflict_guard;
+}
+
+Oid
+policy_library_function(void)
+{
+	return generation()->library_check;
 }
 
 Oid
