@@ -29,6 +29,7 @@ static Frame *open_frames = NULL;
 static Frame *current = NULL;
 
 static void check_table(Frame *frame, FrameTable *entry);
+static void refuse_standby(const FrameTable *entry);
 
 /* ---- what is allowed ---- */
 
