@@ -1,7 +1,8 @@
 # privacy_guard: build, install and test.
 #
-#   make demo        everything, from packages to a guided tour
-#   make check       every test, in private clusters
+#   make && make install              as every PGXS extension; PG_CONFIG=... chooses the server
+#   make check                        every test, in private clusters; TESTS="regress t" for some
+#   make lint, make format            what a reader would stumble over; mend the layout
 #   make installcheck PG_CONFIG=...   the SQL tests against a running server
 
 EXTENSION = privacy_guard
@@ -20,16 +21,48 @@ SQL_PARTS = $(addprefix src/sql/, prelude.sql types.sql catalog.sql ledger.sql g
 
 PG_CPPFLAGS = -I$(srcdir)/src -DPRIVACY_GUARD_VERSION='"$(EXTVERSION)"'
 PG_CFLAGS = -Wall -Wextra -Werror -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
-EXTRA_CLEAN = $(DATA_built)
+EXTRA_CLEAN = $(DATA_built) exports.map tmp_check
+
+# Export what the server calls and nothing else: it loads every library into one name space, and calls
+# that cannot be interposed need no indirection.
+SHLIB_LINK = -Wl,--version-script=exports.map
 
 REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
 REGRESS_OPTS = --load-extension=pgcrypto
 
+ISOLATION = $(patsubst test/isolation/%.spec,%,$(sort $(wildcard test/isolation/*.spec)))
+ISOLATION_OPTS = --inputdir=$(srcdir)/test/isolation --load-extension=pgcrypto --load-extension=privacy_guard
+
+# These find or install PostgreSQL themselves, so they work where there is no pg_config yet.
+HOUSE = check lint format
+.PHONY: $(HOUSE)
+
+ifneq ($(filter-out $(HOUSE),$(or $(MAKECMDGOALS),all)),)
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
+endif
 
 $(OBJS): $(SOURCE_HEADERS)
 
+exports.map: $(OBJS)
+	{ echo '{ global: Pg_magic_func; _PG_init; privacy_guard_*;'; \
+	  nm $(OBJS) | sed -n 's/.* T pg_finfo_\(.*\)/pg_finfo_\1; \1;/p'; \
+	  echo 'local: *; };'; } > $@
+
+$(MODULE_big).so: exports.map
+
 $(DATA_built): $(SQL_PARTS) $(EXTENSION).control
 	cat $(SQL_PARTS) > $@
+
+# PGXS has a "check" that does nothing.
+ifneq ($(filter check,$(MAKECMDGOALS)),)
+check:
+	@PG_CONFIG='$(PG_CONFIG)' test/run $(TESTS)
+endif
+
+lint:
+	@PG_CONFIG='$(PG_CONFIG)' test/run lint
+
+format:
+	@test/lint/format

@@ -16,8 +16,8 @@
  *
  * Copyright (c) 2026, privacy_guard contributors
  */
-#ifndef ITEM_ARRAY_H
-#define ITEM_ARRAY_H
+#ifndef PRIVACY_GUARD_ITEM_ARRAY_H
+#define PRIVACY_GUARD_ITEM_ARRAY_H
 
 /* Part of postgres.h before PostgreSQL 16. */
 #if __has_include("varatt.h")
@@ -95,7 +95,7 @@ item_array_create(uint8 format, int count, Size item_bytes, ItemArray *array)
 	char *payload = VARDATA(value);
 	uint16 stored_count = count;
 
-	Assert(count >= 0 && count <= ITEM_ARRAY_MAX_COUNT);
+	Assert(count <= ITEM_ARRAY_MAX_COUNT);
 	SET_VARSIZE(value, size);
 	payload[0] = format;
 	payload[1] = wide ? ITEM_ARRAY_WIDE : 0;
@@ -132,4 +132,4 @@ item_array_equal(const void *left, const void *right)
 	       memcmp(VARDATA_ANY(left), VARDATA_ANY(right), size) == 0;
 }
 
-#endif /* ITEM_ARRAY_H */
+#endif /* PRIVACY_GUARD_ITEM_ARRAY_H */

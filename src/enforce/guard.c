@@ -1,0 +1,174 @@
+/*
+ * guard.c
+ *		The function that lets a row pass, and its expression in a plan.
+ *
+ * guard() takes the row's subject key(s), or the foreign key that leads to them, and the row's own
+ * consent where the table has such a column.  Its first argument is of type internal, so that SQL
+ * cannot call it: neither to ask about somebody's consent nor as a decoy for the verifier.  What it
+ * is allowed to show was frozen in the frame of the execution.
+ *
+ * It is declared leakproof: no path below raises an error that depends on a protected value.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "nodes/supportnodes.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+
+#include "enforce/frame.h"
+#include "enforce/guard.h"
+#include "enforce/judge.h"
+
+#define FIRST_COLUMN_ARG 2
+
+PG_FUNCTION_INFO_V1(guard);
+PG_FUNCTION_INFO_V1(guard_conflict);
+PG_FUNCTION_INFO_V1(guard_support);
+PG_FUNCTION_INFO_V1(library_loaded);
+
+/* ---- expressions ---- */
+
+static Node *
+make_call(Oid function, const GuardedRelation *relation, Index varno)
+{
+	List *args = list_make2(makeNullConst(INTERNALOID, -1, InvalidOid),
+	                        makeConst(REGCLASSOID, -1, InvalidOid, sizeof(Oid),
+	                                  ObjectIdGetDatum(relation->table->relid), false, true));
+
+	for (int i = 0; i < relation->n_args; i++)
+	{
+		Oid type;
+		Oid collation;
+		int32 typmod;
+
+		get_atttypetypmodcoll(relation->relid, relation->arg[i], &type, &typmod, &collation);
+		args = lappend(args, makeVar(varno, relation->arg[i], type, typmod, collation, 0));
+	}
+	return (Node *) makeFuncExpr(function, BOOLOID, args, InvalidOid, InvalidOid,
+	                             COERCE_EXPLICIT_CALL);
+}
+
+Node *
+guard_expression(const GuardedRelation *relation, Index varno)
+{
+	return make_call(policy_guard_function(), relation, varno);
+}
+
+Node *
+guard_conflict_expression(const GuardedRelation *relation, Index varno)
+{
+	return make_call(policy_conflict_guard_function(), relation, varno);
+}
+
+bool
+guard_is_call(Node *node)
+{
+	return node != NULL && IsA(node, FuncExpr) &&
+	       (((FuncExpr *) node)->funcid == policy_guard_function() ||
+	        ((FuncExpr *) node)->funcid == policy_conflict_guard_function());
+}
+
+/* ---- in plans ---- */
+
+static Judge *
+judge_of_call(FunctionCallInfo fcinfo)
+{
+	Frame *frame = frame_current();
+	FrameTable *entry;
+	Judge *judge;
+
+	if (PG_NARGS() <= FIRST_COLUMN_ARG || PG_ARGISNULL(1))
+		elog(ERROR, "privacy_guard: malformed guard");
+	entry = frame_table(frame, PG_GETARG_OID(1));
+	if (entry == NULL)
+		elog(ERROR, "privacy_guard: guard called outside of a checked execution");
+	judge = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(Judge));
+	judge_init(judge, frame, entry);
+	if (entry->table->n_subjects > 0)
+		for (int i = FIRST_COLUMN_ARG; i < PG_NARGS(); i++)
+			judge->type[i - FIRST_COLUMN_ARG] = getBaseType(get_fn_expr_argtype(fcinfo->flinfo, i));
+	fcinfo->flinfo->fn_extra = judge;
+	return judge;
+}
+
+static bool
+call_permits(FunctionCallInfo fcinfo, Judge *judge)
+{
+	Datum value[MAX_SUBJECT_COLUMNS + 1];
+	bool null[MAX_SUBJECT_COLUMNS + 1];
+	int n = Min(PG_NARGS() - FIRST_COLUMN_ARG, MAX_SUBJECT_COLUMNS + 1);
+
+	for (int i = 0; i < n; i++)
+	{
+		value[i] = PG_GETARG_DATUM(i + FIRST_COLUMN_ARG);
+		null[i] = PG_ARGISNULL(i + FIRST_COLUMN_ARG);
+	}
+	return judge_permits(judge, value, null, GetActiveSnapshot());
+}
+
+/* guard(internal, regclass, columns): once for each row of a scan. */
+Datum
+guard(PG_FUNCTION_ARGS)
+{
+	Judge *judge = fcinfo->flinfo->fn_extra;
+
+	if (unlikely(judge == NULL))
+		judge = judge_of_call(fcinfo);
+	if (likely(call_permits(fcinfo, judge)))
+		PG_RETURN_BOOL(true);
+	judge->entry->withheld++;
+	PG_RETURN_BOOL(judge->entry->monitored);
+}
+
+/* guard_conflict(internal, regclass, columns): the row that ON CONFLICT would update. */
+Datum
+guard_conflict(PG_FUNCTION_ARGS)
+{
+	Judge *judge = fcinfo->flinfo->fn_extra;
+
+	if (judge == NULL)
+		judge = judge_of_call(fcinfo);
+	if (!call_permits(fcinfo, judge))
+	{
+		judge->entry->withheld++;
+		if (!judge->entry->monitored)
+			ereport(
+			    ERROR,
+			    (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			     errmsg(
+			         "the existing row of guarded table \"%s\" may not be updated for this purpose",
+			         get_rel_name(judge->entry->table->relid)),
+			     errhint("Use ON CONFLICT DO NOTHING, or ask a data steward about "
+			             "privacy_guard.explain_access().")));
+	}
+	PG_RETURN_BOOL(true);
+}
+
+/* Most rows pass; the default for a boolean function would be a third. */
+Datum
+guard_support(PG_FUNCTION_ARGS)
+{
+	Node *request = (Node *) PG_GETARG_POINTER(0);
+
+	if (IsA(request, SupportRequestSelectivity))
+	{
+		((SupportRequestSelectivity *) request)->selectivity = 0.9;
+		PG_RETURN_POINTER(request);
+	}
+	PG_RETURN_POINTER(NULL);
+}
+
+/*
+ * The stored policy calls this.  Without the library it is an error, and so no row; with it, the
+ * planner folds it away.
+ */
+Datum
+library_loaded(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(true);
+}
