@@ -1,7 +1,8 @@
 # privacy_guard: build, install and test.
 #
-#   make demo        everything, from packages to a guided tour
-#   make check       every test, in private clusters
+#   make && make install              as every PGXS extension; PG_CONFIG=... chooses the server
+#   make check                        every test, in private clusters; TESTS="regress t" for some
+#   make lint, make format            what a reader would stumble over; mend the layout
 #   make installcheck PG_CONFIG=...   the SQL tests against a running server
 
 EXTENSION = privacy_guard
@@ -11,7 +12,7 @@ EXTVERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(EXTENSION).co
 MODULE_big = privacy_guard
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
-HEADERS_SRC = $(wildcard src/*.h src/*/*.h)
+SOURCE_HEADERS = $(wildcard src/*.h src/*/*.h)
 
 # Topic files of the install script, in the order in which they depend on each other.
 SQL_PARTS = $(addprefix src/sql/, prelude.sql types.sql catalog.sql guard.sql verb.sql \
@@ -19,16 +20,37 @@ SQL_PARTS = $(addprefix src/sql/, prelude.sql types.sql catalog.sql guard.sql ve
 
 PG_CPPFLAGS = -I$(srcdir)/src -DPRIVACY_GUARD_VERSION='"$(EXTVERSION)"'
 PG_CFLAGS = -Wall -Wextra -Werror -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
-EXTRA_CLEAN = $(DATA_built)
+EXTRA_CLEAN = $(DATA_built) tmp_check
 
 REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
 REGRESS_OPTS = --load-extension=pgcrypto
 
+ISOLATION = $(patsubst test/isolation/%.spec,%,$(sort $(wildcard test/isolation/*.spec)))
+ISOLATION_OPTS = --inputdir=$(srcdir)/test/isolation --load-extension=pgcrypto --load-extension=privacy_guard
+
+# These find or install PostgreSQL themselves, so they work where there is no pg_config yet.
+HOUSE = check lint format
+.PHONY: $(HOUSE)
+
+ifneq ($(filter-out $(HOUSE),$(or $(MAKECMDGOALS),all)),)
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
+endif
 
-$(OBJS): $(HEADERS_SRC)
+$(OBJS): $(SOURCE_HEADERS)
 
 $(DATA_built): $(SQL_PARTS) $(EXTENSION).control
 	cat $(SQL_PARTS) > $@
+
+# PGXS has a "check" that does nothing.
+ifneq ($(filter check,$(MAKECMDGOALS)),)
+check:
+	@PG_CONFIG='$(PG_CONFIG)' test/run $(TESTS)
+endif
+
+lint:
+	@PG_CONFIG='$(PG_CONFIG)' test/run lint
+
+format:
+	@test/lint/format
