@@ -168,7 +168,8 @@ CREATE VIEW customer_overview AS
 
 GRANT USAGE ON SCHEMA crm TO crm_app, mailer, analyst, etl;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA crm TO crm_app;
-GRANT USAGE ON ALL SEQUENCES IN SCHEMA crm TO crm_app;
+GRANT INSERT ON interactions TO mailer;
+GRANT UPDATE ON email_addresses TO mailer;
 GRANT SELECT ON ALL TABLES IN SCHEMA crm TO mailer, analyst, etl;
 REVOKE ALL ON legacy_consents FROM crm_app, mailer, analyst, etl;
 RESET ROLE;
