@@ -20,7 +20,11 @@ SQL_PARTS = $(addprefix src/sql/, prelude.sql types.sql catalog.sql guard.sql ve
 
 PG_CPPFLAGS = -I$(srcdir)/src -DPRIVACY_GUARD_VERSION='"$(EXTVERSION)"'
 PG_CFLAGS = -Wall -Wextra -Werror -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
-EXTRA_CLEAN = $(DATA_built) tmp_check
+EXTRA_CLEAN = $(DATA_built) exports.map tmp_check
+
+# Export what the server calls and nothing else: it loads every library into one name space, and calls
+# that cannot be interposed need no indirection.
+SHLIB_LINK = -Wl,--version-script=exports.map
 
 REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
 REGRESS_OPTS = --load-extension=pgcrypto
@@ -39,6 +43,13 @@ include $(PGXS)
 endif
 
 $(OBJS): $(SOURCE_HEADERS)
+
+exports.map: $(OBJS)
+	{ echo '{ global: Pg_magic_func; _PG_init; privacy_guard_*;'; \
+	  nm $(OBJS) | sed -n 's/.* T pg_finfo_\(.*\)/pg_finfo_\1; \1;/p'; \
+	  echo 'local: *; };'; } > $@
+
+$(MODULE_big).so: exports.map
 
 $(DATA_built): $(SQL_PARTS) $(EXTENSION).control
 	cat $(SQL_PARTS) > $@

@@ -4,10 +4,28 @@
 # its programs first in PATH, TMPDIR on a directory that goes when the run ends, and OUT on one where
 # logs are kept. The suite's last line of output is its tally.
 
+passed=0 failed=0
+
+# tally: the last line, and the exit status, of a suite that counted in passed and failed.
 tally()
 {
-	echo "$1 passed, $2 failed"
-	[ "$2" -eq 0 ]
+	echo "$passed passed, $failed failed"
+	[ "$failed" -eq 0 ]
+}
+
+# private_postgres BINDIR ROOT: a PostgreSQL with the extension in ROOT/BINDIR. A copy of its
+# directories under another root works as it stands, since its programs find each other relative to
+# where they are; DESTDIR then adds the extension to the copy.
+private_postgres()
+{
+	local dir
+	for dir in --bindir --sharedir --pkglibdir --pkgincludedir --includedir-server; do
+		dir=$("$1/pg_config" $dir)
+		mkdir -p "$2$dir"
+		cp -RL "$dir/." "$2$dir" 2> /dev/null || true
+	done
+	make -s -j "$(nproc)" PG_CONFIG="$1/pg_config" all
+	make -s PG_CONFIG="$1/pg_config" DESTDIR="$2" install
 }
 
 # cluster_start [setting...]: a private cluster behind a socket in a private directory, stopped when
@@ -35,28 +53,30 @@ cluster_stop()
 	cp "$cluster/log" "$OUT/server.log" 2>/dev/null || true
 }
 
-# cluster_crashes: prints what the server log tells of crashes and failed assertions; true if none.
-cluster_crashes()
+# Whatever else a test says, a crash or a failed assertion in the server's log is a failure.
+count_crashes()
 {
-	! grep -E 'TRAP: |PANIC: |was terminated by signal|Sanitizer' "$cluster/log"
+	if grep -E 'TRAP: |PANIC: |was terminated by signal|Sanitizer' "$cluster/log"; then
+		failed=$((failed + 1))
+	fi
 }
 
-# pg_regress_tally LOG: of pg_regress and its isolation twin, in the wording of every version.
-pg_regress_tally()
+# count_pg_regress LOG: output of pg_regress and its isolation twin, in the wording of every version.
+count_pg_regress()
 {
-	local passed failed
-	passed=$(grep -cE '^ok [0-9]|\.\.\. (ok|failed \(ignored\))' "$1" || true)
-	failed=$(grep -cE '^not ok [0-9]|\.\.\. FAILED' "$1" || true)
-	cluster_crashes || failed=$((failed + 1))
-	tally "$passed" "$failed"
+	passed=$((passed + $(grep -cE '^ok [0-9]|\.\.\. (ok|failed \(ignored\))' "$1" || true)))
+	failed=$((failed + $(grep -cE '^not ok [0-9]|\.\.\. FAILED' "$1" || true)))
+	grep -qE '^1\.\.[0-9]|tests (passed|failed)' "$1" || failed=$((failed + 1))
 }
 
-# installcheck VARIABLE...: the tests of one kind against the cluster, through the Makefile.
+# installcheck NAME ARGUMENT...: "make installcheck" with these arguments, its results in OUT/NAME.
 installcheck()
 {
-	local log=$OUT/installcheck.log
-	make -s installcheck PG_CONFIG="$PG_CONFIG" EXTRA_REGRESS_OPTS="--outputdir=$OUT" "$@" 2>&1 |
-		tee "$log" || true
-	cat "$OUT/regression.diffs" 2>/dev/null || true
-	pg_regress_tally "$log"
+	local out=$OUT/$1
+	shift
+	mkdir -p "$out"
+	make -s installcheck PG_CONFIG="$PG_CONFIG" EXTRA_REGRESS_OPTS="--outputdir=$out" "$@" 2>&1 |
+		tee "$out/installcheck.log" || true
+	cat "$out/regression.diffs" 2> /dev/null || true
+	count_pg_regress "$out/installcheck.log"
 }

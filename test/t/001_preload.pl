@@ -19,7 +19,8 @@ like(
 	qr/HINT:  Add privacy_guard to shared_preload_libraries/,
 	'and the hint says what to do');
 
-($result, $stdout, $stderr) = $node->psql('postgres', q{LOAD 'privacy_guard'});
+($result, $stdout, $stderr) =
+  $node->psql('postgres', q{LOAD 'privacy_guard'});
 isnt($result, 0, 'nor can the library be loaded later');
 
 $node->append_conf('postgresql.conf',
