@@ -1,6 +1,7 @@
 # privacy_guard: build, install and test.
 #
 #   make && make install              as every PGXS extension; PG_CONFIG=... chooses the server
+#   make demo, make demo-stop         a guarded sample CRM and a tour of it, from nothing
 #   make check                        every test, in private clusters; TESTS="regress t" for some
 #   make lint, make format            what a reader would stumble over; mend the layout
 #   make installcheck PG_CONFIG=...   the SQL tests against a running server
@@ -33,7 +34,7 @@ ISOLATION = $(patsubst test/isolation/%.spec,%,$(sort $(wildcard test/isolation/
 ISOLATION_OPTS = --inputdir=$(srcdir)/test/isolation --load-extension=pgcrypto --load-extension=privacy_guard
 
 # These find or install PostgreSQL themselves, so they work where there is no pg_config yet.
-HOUSE = check lint format
+HOUSE = check lint format demo demo-stop
 .PHONY: $(HOUSE)
 
 ifneq ($(filter-out $(HOUSE),$(or $(MAKECMDGOALS),all)),)
@@ -65,3 +66,9 @@ lint:
 
 format:
 	@test/lint/format
+
+demo:
+	@PG_CONFIG='$(PG_CONFIG)' demo/run
+
+demo-stop:
+	@demo/stop

@@ -16,6 +16,7 @@
 SET client_min_messages = warning;
 SET search_path = crm, public;
 SET synchronous_commit = off;
+SET jit = off;
 SET timezone = 'UTC';
 SET ROLE crm_owner;
 

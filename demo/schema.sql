@@ -172,4 +172,5 @@ GRANT INSERT ON interactions TO mailer;
 GRANT UPDATE ON email_addresses TO mailer;
 GRANT SELECT ON ALL TABLES IN SCHEMA crm TO mailer, analyst, etl;
 REVOKE ALL ON legacy_consents FROM crm_app, mailer, analyst, etl;
+GRANT CREATE ON SCHEMA crm TO analyst;
 RESET ROLE;

@@ -1,0 +1,3 @@
+# shellcheck shell=bash
+# Where the demo lives. The socket is in it, and a socket's path must be short.
+place=/tmp/privacy_guard_demo-$(id -un)
