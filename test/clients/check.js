@@ -23,7 +23,7 @@ function equal(name, actual, expected) {
 async function refused(name, action) {
   if (!guarded) return;
   try {
-    report(false, name, `: not refused, gave ${JSON.stringify(await action())}`);
+    report(false, name, `: not refused, gave ${JSON.stringify(await action()).slice(0, 120)}`);
   } catch (error) {
     report(error.code === '42501', name, error.code === '42501' ? '' : `: ${error.code} ${error.message}`);
   }
