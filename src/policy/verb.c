@@ -1,0 +1,248 @@
+/*
+ * verb.c
+ *		The envelope in which the extension's own functions write its tables.
+ *
+ * A public function that writes ("verb") must run its body as the extension's owner, and must know
+ * which role called it. A SECURITY DEFINER function cannot know that: its current_user is already
+ * the owner. So every verb is one of the trampolines below under the public name. It notes the
+ * caller, checks what the caller may do, and calls privacy_guard_internal.<same name>, a PL/pgSQL
+ * function that nobody may call directly, as that function's owner.
+ *
+ * While a body runs, verb_in_progress() is true, and DML on the extension's tables is let through.
+ * All state is of this backend; a nested call stacks it on the C stack and PG_FINALLY unstacks it,
+ * so an error or a subtransaction's abort leaves nothing behind.
+ *
+ * Copyright (c) 2026, privacy_guard contributors
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_proc.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "policy/verb.h"
+
+#define BODY_SCHEMA "privacy_guard_internal"
+
+/*
+ * What a body must not inherit from its caller: where names are looked up, and how its literals and
+ * comparisons are read.
+ */
+static const struct
+{
+	const char *name;
+	const char *value;
+} body_settings[] = {
+    {"search_path", "pg_catalog, pg_temp"}, {"standard_conforming_strings", "on"},
+    {"transform_null_equals", "off"},       {"DateStyle", "ISO"},
+    {"IntervalStyle", "postgres"},
+};
+
+typedef struct VerbBody
+{
+	Oid function;
+	Oid owner;
+} VerbBody;
+
+static int verb_depth = 0;
+static Oid verb_caller = InvalidOid;
+
+static Datum verb_call(FunctionCallInfo fcinfo);
+static Datum verb_invoke(FunctionCallInfo fcinfo, Oid function);
+static VerbBody verb_body_of(Oid trampoline);
+static void verb_require_role(const char *role_name);
+static void verb_fix_settings(void);
+
+PG_FUNCTION_INFO_V1(verb_anyone);
+PG_FUNCTION_INFO_V1(verb_steward);
+PG_FUNCTION_INFO_V1(verb_auditor);
+PG_FUNCTION_INFO_V1(verb_break_glass);
+PG_FUNCTION_INFO_V1(verb_invoker_role);
+PG_FUNCTION_INFO_V1(verb_running);
+PG_FUNCTION_INFO_V1(verb_is_member);
+
+/* A verb whose body decides itself who may call it. */
+Datum
+verb_anyone(PG_FUNCTION_ARGS)
+{
+	return verb_call(fcinfo);
+}
+
+Datum
+verb_steward(PG_FUNCTION_ARGS)
+{
+	verb_require_role("privacy_guard_steward");
+	return verb_call(fcinfo);
+}
+
+Datum
+verb_auditor(PG_FUNCTION_ARGS)
+{
+	verb_require_role("privacy_guard_auditor");
+	return verb_call(fcinfo);
+}
+
+Datum
+verb_break_glass(PG_FUNCTION_ARGS)
+{
+	verb_require_role("privacy_guard_break_glass");
+	return verb_call(fcinfo);
+}
+
+/* privacy_guard_internal.invoker() */
+Datum
+verb_invoker_role(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_OID(verb_invoker());
+}
+
+/* privacy_guard_internal.in_verb() */
+Datum
+verb_running(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(verb_in_progress());
+}
+
+/* privacy_guard_internal.is_member(role, of_role) */
+Datum
+verb_is_member(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(is_member_of_role_nosuper(PG_GETARG_OID(0), PG_GETARG_OID(1)));
+}
+
+bool
+verb_in_progress(void)
+{
+	return verb_depth > 0;
+}
+
+Oid
+verb_invoker(void)
+{
+	if (verb_depth == 0)
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+		                errmsg("no function of privacy_guard is in progress"),
+		                errhint("Call the function of the same name in schema privacy_guard.")));
+	return verb_caller;
+}
+
+int
+verb_suspend(void)
+{
+	int depth = verb_depth;
+
+	verb_depth = 0;
+	return depth;
+}
+
+void
+verb_resume(int depth)
+{
+	verb_depth = depth;
+}
+
+/* Being a superuser makes nobody a member: who keeps the rules is named, and on record. */
+static void
+verb_require_role(const char *role_name)
+{
+	Oid role = get_role_oid(role_name, true);
+
+	if (!OidIsValid(role) || !is_member_of_role_nosuper(GetUserId(), role))
+		ereport(ERROR,
+		        (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+		         errmsg("must be a member of role \"%s\"", role_name),
+		         errhint("Superusers are no exception. GRANT %s TO the role that should do this.",
+		                 role_name)));
+}
+
+static Datum
+verb_call(FunctionCallInfo fcinfo)
+{
+	VerbBody body = verb_body_of(fcinfo->flinfo->fn_oid);
+	Oid outer_caller = verb_caller;
+	int outer_depth = verb_depth;
+	Oid caller;
+	int caller_context;
+	int guc_level;
+	Datum result = (Datum) 0;
+
+	GetUserIdAndSecContext(&caller, &caller_context);
+	guc_level = NewGUCNestLevel();
+	verb_fix_settings();
+
+	PG_TRY();
+	{
+		SetUserIdAndSecContext(body.owner, caller_context | SECURITY_LOCAL_USERID_CHANGE);
+		verb_caller = caller;
+		verb_depth = outer_depth + 1;
+		result = verb_invoke(fcinfo, body.function);
+	}
+	PG_FINALLY();
+	{
+		verb_depth = outer_depth;
+		verb_caller = outer_caller;
+		SetUserIdAndSecContext(caller, caller_context);
+	}
+	PG_END_TRY();
+
+	/* After an error the abort of the (sub)transaction does this. */
+	AtEOXact_GUC(true, guc_level);
+	return result;
+}
+
+/* Call with the same arguments; a set goes through resultinfo, as PL/pgSQL materializes it. */
+static Datum
+verb_invoke(FunctionCallInfo fcinfo, Oid function)
+{
+	LOCAL_FCINFO(call, FUNC_MAX_ARGS);
+	FmgrInfo flinfo;
+	Datum result;
+
+	fmgr_info(function, &flinfo);
+	InitFunctionCallInfoData(*call, &flinfo, fcinfo->nargs, fcinfo->fncollation, NULL,
+	                         fcinfo->resultinfo);
+	for (int i = 0; i < fcinfo->nargs; i++)
+		call->args[i] = fcinfo->args[i];
+	result = FunctionCallInvoke(call);
+	fcinfo->isnull = call->isnull;
+	return result;
+}
+
+/* The body has the name and the argument types of its trampoline. */
+static VerbBody
+verb_body_of(Oid trampoline)
+{
+	HeapTuple verb_tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(trampoline));
+	Oid schema = get_namespace_oid(BODY_SCHEMA, false);
+	Form_pg_proc verb;
+	HeapTuple body_tuple;
+	VerbBody body;
+
+	if (!HeapTupleIsValid(verb_tuple))
+		elog(ERROR, "cache lookup failed for function %u", trampoline);
+	verb = (Form_pg_proc) GETSTRUCT(verb_tuple);
+	body_tuple = SearchSysCache3(PROCNAMEARGSNSP, NameGetDatum(&verb->proname),
+	                             PointerGetDatum(&verb->proargtypes), ObjectIdGetDatum(schema));
+	if (!HeapTupleIsValid(body_tuple))
+		elog(ERROR, "function %s has no body", NameStr(verb->proname));
+	body.function = ((Form_pg_proc) GETSTRUCT(body_tuple))->oid;
+	body.owner = ((Form_pg_proc) GETSTRUCT(body_tuple))->proowner;
+	ReleaseSysCache(body_tuple);
+	ReleaseSysCache(verb_tuple);
+	return body;
+}
+
+static void
+verb_fix_settings(void)
+{
+	for (int i = 0; i < lengthof(body_settings); i++)
+		(void) set_config_option(body_settings[i].name, body_settings[i].value, PGC_USERSET,
+		                         PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}

@@ -1,0 +1,23 @@
+/*
+ * verb.h
+ *		The envelope in which the extension's own functions write its tables.
+ *
+ * Copyright (c) 2026, privacy_guard contributors
+ */
+#ifndef PRIVACY_GUARD_POLICY_VERB_H
+#define PRIVACY_GUARD_POLICY_VERB_H
+
+/* Is the code that runs now the body of one of our own functions? */
+extern bool verb_in_progress(void);
+
+/* The role that called the verb in progress. Outside of verbs an error. */
+extern Oid verb_invoker(void);
+
+/*
+ * Around code that is not ours although a verb is in progress (event triggers of a nested utility
+ * command, a query of the invoker). Resume with the result of suspend, also on error.
+ */
+extern int verb_suspend(void);
+extern void verb_resume(int depth);
+
+#endif /* PRIVACY_GUARD_POLICY_VERB_H */

@@ -1,0 +1,30 @@
+-- Last: who may do what, and what a dump holds.
+
+DROP PROCEDURE privacy_guard_internal.publish(text, text);
+
+REVOKE ALL ON ALL TABLES IN SCHEMA privacy_guard, privacy_guard_internal FROM PUBLIC;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA privacy_guard, privacy_guard_internal FROM PUBLIC;
+REVOKE ALL ON ALL ROUTINES IN SCHEMA privacy_guard_internal FROM PUBLIC;
+REVOKE ALL ON SCHEMA privacy_guard_internal FROM PUBLIC;
+GRANT USAGE ON SCHEMA privacy_guard TO PUBLIC;
+
+-- The steward named at installation. Everyone after is granted by hand.
+DO $$
+BEGIN
+    EXECUTE pg_catalog.format('GRANT privacy_guard_steward TO %I', session_user);
+END $$;
+
+-- Rules and decisions belong into a dump; the identity of the database does not.
+DO $$
+DECLARE
+    relation record;
+BEGIN
+    FOR relation IN
+        SELECT c.oid::pg_catalog.regclass AS name FROM pg_catalog.pg_class c
+         WHERE c.relnamespace = 'privacy_guard'::pg_catalog.regnamespace
+           AND c.relkind IN ('r', 'S') AND c.relname <> 'identity'
+         ORDER BY c.oid
+    LOOP
+        PERFORM pg_catalog.pg_extension_config_dump(relation.name, '');
+    END LOOP;
+END $$;
