@@ -9,7 +9,6 @@ FROM unnest('{dpo,oncall}'::name[]) AS wanted (name)
 WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) \gexec
 GRANT privacy_guard_steward TO dpo;
 GRANT privacy_guard_break_glass, pg_read_all_data TO oncall;
-GRANT SELECT ON crm.legacy_consents TO dpo;
 GRANT USAGE ON SCHEMA crm TO dpo;
 
 SET ROLE dpo;
@@ -54,7 +53,8 @@ SELECT grant_purpose('customer_care', 'crm_app'), grant_purpose('billing', 'crm_
        grant_purpose('analytics', 'analyst'), grant_purpose('fraud_prevention', 'analyst'),
        grant_collection('marketing', 'crm_app'), grant_collection('analytics', 'crm_app');
 
--- 5. What customers decided so far.
+-- 5. What customers decided so far. The CRM collects consent, so it brings the old ones in.
+SET ROLE crm_app;
 SELECT import_consents('legacy_consents',
            '{"subject": "customer_id", "purpose": "purpose", "status": "state", "consent_type": "consent_type",
              "event_time": "obtained_at", "collection_method": "obtained_through"}');

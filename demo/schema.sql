@@ -171,6 +171,6 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA crm TO crm_app;
 GRANT INSERT ON interactions TO mailer;
 GRANT UPDATE ON email_addresses TO mailer;
 GRANT SELECT ON ALL TABLES IN SCHEMA crm TO mailer, analyst, etl;
-REVOKE ALL ON legacy_consents FROM crm_app, mailer, analyst, etl;
+REVOKE ALL ON legacy_consents FROM mailer, analyst, etl;
 GRANT CREATE ON SCHEMA crm TO analyst;
 RESET ROLE;
