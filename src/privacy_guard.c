@@ -9,16 +9,34 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 
+#include "consent/change.h"
+#include "enforce/execute.h"
+#include "enforce/exempt.h"
+#include "enforce/planner.h"
+#include "enforce/rls.h"
+#include "guc.h"
+#include "policy/policy.h"
+#include "shmem.h"
+
 PG_MODULE_MAGIC;
 
-void _PG_init(void);
+void		_PG_init(void);
 
 void
 _PG_init(void)
 {
 	if (!process_shared_preload_libraries_in_progress)
 		ereport(ERROR,
-		        (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-		         errmsg("privacy_guard must be loaded by shared_preload_libraries"),
-		         errhint("Add privacy_guard to shared_preload_libraries and restart the server.")));
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("privacy_guard must be loaded by shared_preload_libraries"),
+				 errhint("Add privacy_guard to shared_preload_libraries and restart the server.")));
+
+	guc_init();
+	shmem_init();
+	policy_init();
+	change_init();
+	exempt_init();
+	rls_init();
+	planner_init();
+	execute_init();
 }

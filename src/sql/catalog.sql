@@ -59,6 +59,12 @@ CREATE TABLE privacy_guard.guarded_table (
 COMMENT ON TABLE privacy_guard.guarded_table IS 'Tables under protection; partitions and inheritance children follow their parent.';
 COMMENT ON COLUMN privacy_guard.guarded_table.subject_via IS 'A foreign-key column to the guarded table that knows the subject.';
 
+CREATE TABLE privacy_guard.guarded_child (
+    relation regclass PRIMARY KEY,
+    root regclass NOT NULL REFERENCES privacy_guard.guarded_table ON DELETE CASCADE,
+    prior_row_security text NOT NULL CHECK (prior_row_security IN ('off', 'enabled', 'forced')));
+COMMENT ON TABLE privacy_guard.guarded_child IS 'Partitions and inheritance children of guarded tables, and their row security before.';
+
 CREATE TABLE privacy_guard.table_mode (
     relation regclass NOT NULL REFERENCES privacy_guard.guarded_table ON DELETE CASCADE,
     role regrole NOT NULL,

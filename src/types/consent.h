@@ -8,8 +8,8 @@
  *
  * Copyright (c) 2026, privacy_guard contributors
  */
-#ifndef CONSENT_H
-#define CONSENT_H
+#ifndef PRIVACY_GUARD_CONSENT_H
+#define PRIVACY_GUARD_CONSENT_H
 
 #include "datatype/timestamp.h"
 #include "fmgr.h"
@@ -117,4 +117,4 @@ extern const char *consent_type_name(ConsentType type);
 extern bool consent_status_parse(const char *name, int len, ConsentStatus *out);
 extern bool consent_type_parse(const char *name, int len, ConsentType *out);
 
-#endif /* CONSENT_H */
+#endif /* PRIVACY_GUARD_CONSENT_H */

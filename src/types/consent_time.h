@@ -8,8 +8,8 @@
  *
  * Copyright (c) 2026, privacy_guard contributors
  */
-#ifndef CONSENT_TIME_H
-#define CONSENT_TIME_H
+#ifndef PRIVACY_GUARD_CONSENT_TIME_H
+#define PRIVACY_GUARD_CONSENT_TIME_H
 
 #include "datatype/timestamp.h"
 
@@ -21,4 +21,4 @@ extern bool consent_time_parse(const char **at, const char *end, TimestampTz *ou
 /* Returns buffer, of CONSENT_TIME_BUFFER bytes. */
 extern const char *consent_time_format(TimestampTz time, char *buffer);
 
-#endif /* CONSENT_TIME_H */
+#endif /* PRIVACY_GUARD_CONSENT_TIME_H */

@@ -16,8 +16,8 @@
  *
  * Copyright (c) 2026, privacy_guard contributors
  */
-#ifndef ITEM_ARRAY_H
-#define ITEM_ARRAY_H
+#ifndef PRIVACY_GUARD_ITEM_ARRAY_H
+#define PRIVACY_GUARD_ITEM_ARRAY_H
 
 /* Part of postgres.h before PostgreSQL 16. */
 #if __has_include("varatt.h")
@@ -132,4 +132,4 @@ item_array_equal(const void *left, const void *right)
 	       memcmp(VARDATA_ANY(left), VARDATA_ANY(right), size) == 0;
 }
 
-#endif /* ITEM_ARRAY_H */
+#endif /* PRIVACY_GUARD_ITEM_ARRAY_H */

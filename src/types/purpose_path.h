@@ -8,8 +8,8 @@
  *
  * Copyright (c) 2026, privacy_guard contributors
  */
-#ifndef PURPOSE_PATH_H
-#define PURPOSE_PATH_H
+#ifndef PRIVACY_GUARD_PURPOSE_PATH_H
+#define PRIVACY_GUARD_PURPOSE_PATH_H
 
 #define PURPOSE_PATH_MAX_BYTES 255
 #define PURPOSE_PATH_MAX_LABELS 16
@@ -45,4 +45,4 @@ purpose_path_compare(const char *left, int left_len, const char *right, int righ
 	return order != 0 ? order : left_len - right_len;
 }
 
-#endif /* PURPOSE_PATH_H */
+#endif /* PRIVACY_GUARD_PURPOSE_PATH_H */

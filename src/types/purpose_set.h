@@ -6,8 +6,8 @@
  *
  * Copyright (c) 2026, privacy_guard contributors
  */
-#ifndef PURPOSE_SET_H
-#define PURPOSE_SET_H
+#ifndef PRIVACY_GUARD_PURPOSE_SET_H
+#define PRIVACY_GUARD_PURPOSE_SET_H
 
 #include "fmgr.h"
 
@@ -43,4 +43,4 @@ extern void purpose_set_get(const PurposeSet *set, int i, PurposeSetMember *out)
 /* Makes a value of valid paths, in the current memory context; sorts the array, drops doubles. */
 extern PurposeSet *purpose_set_form(PurposeSetMember *members, int count);
 
-#endif /* PURPOSE_SET_H */
+#endif /* PRIVACY_GUARD_PURPOSE_SET_H */

@@ -1,0 +1,30 @@
+/*
+ * compat.h
+ *		The differences between the supported PostgreSQL versions, in one place.
+ *
+ * No other file looks at PG_VERSION_NUM.
+ */
+#ifndef PRIVACY_GUARD_COMPAT_H
+#define PRIVACY_GUARD_COMPAT_H
+
+#include "postgres.h"
+
+#include "executor/executor.h"
+#include "nodes/parsenodes.h"
+#include "utils/acl.h"
+
+#if PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 190000
+#error "privacy_guard supports PostgreSQL 15 to 18"
+#endif
+
+/* PostgreSQL 18 dropped execute_once: the executor works it out by itself. */
+#if PG_VERSION_NUM >= 180000
+#define COMPAT_RUN_PARAMS QueryDesc *query, ScanDirection direction, uint64 count
+#define COMPAT_RUN_ARGS query, direction, count
+#else
+#define COMPAT_RUN_PARAMS                                                                          \
+	QueryDesc *query, ScanDirection direction, uint64 count, bool execute_once
+#define COMPAT_RUN_ARGS query, direction, count, execute_once
+#endif
+
+#endif

@@ -1,0 +1,18 @@
+/*
+ * change.h
+ *		Telling every backend that decisions or rules have changed.
+ */
+#ifndef PRIVACY_GUARD_CHANGE_H
+#define PRIVACY_GUARD_CHANGE_H
+
+#include "postgres.h"
+
+extern void change_init(void);
+
+/* Has this transaction changed decisions that it has not committed? */
+extern bool change_is_own(void);
+
+/* Goes up with each such change, and never down within a transaction. */
+extern uint64 change_own_count(void);
+
+#endif

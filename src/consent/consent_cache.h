@@ -1,0 +1,56 @@
+/*
+ * consent_cache.h
+ *		What is known of data subjects, shared by all backends, and when it stops being true.
+ */
+#ifndef PRIVACY_GUARD_CONSENT_CACHE_H
+#define PRIVACY_GUARD_CONSENT_CACHE_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+#include "policy/decision.h"
+
+/* Neighbouring integer keys share a line; a uuid or text key has one of its own. */
+#define CACHE_LINE_SUBJECTS 8
+
+typedef struct SubjectKey
+{
+	uint64		word[2];
+} SubjectKey;
+
+/* What a line is about. */
+typedef struct CacheTag
+{
+	SubjectKey	key;
+	Oid			database;
+	int32		category;
+	int32		purpose;
+	int32		purpose_version; /* and whether a basis must be on record, as its sign */
+} CacheTag;
+
+/* A private copy of a line. */
+typedef struct CacheFacts
+{
+	uint32		change;		/* the partition's change counter when the facts were read */
+	TimestampTz changes_at; /* until when they hold by themselves */
+	SubjectFacts facts[CACHE_LINE_SUBJECTS];
+} CacheFacts;
+
+extern Size consent_cache_shmem_size(void);
+extern void consent_cache_shmem_attach(void);
+
+extern uint32 consent_cache_hash(const CacheTag *tag);
+extern bool consent_cache_get(const CacheTag *tag, uint32 hash, CacheFacts *out);
+extern void consent_cache_put(const CacheTag *tag, uint32 hash, const CacheFacts *facts);
+
+/*
+ * Change counters, partitioned by subject.  A reader takes the counter, then its snapshot; a
+ * writer advances it when its commit is visible.
+ */
+#define CHANGE_PARTITIONS 4096
+extern uint32 consent_change_partition(int32 category, SubjectKey key);
+extern uint32 consent_change_counter(uint32 partition);
+extern void consent_change_advance(uint32 partition);
+extern void consent_change_advance_all(void);
+
+#endif

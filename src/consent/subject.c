@@ -1,0 +1,274 @@
+/*
+ * subject.c
+ *		What is true of a data subject now.
+ *
+ * Facts come from the line that was read last, from the shared cache, or from the tables, in this
+ * order.  The tables are read with a snapshot taken at that moment, never the transaction's.
+ */
+#include "postgres.h"
+
+#include "access/stratnum.h"
+#include "common/cryptohash.h"
+#include "common/sha2.h"
+#include "miscadmin.h"
+#include "port/atomics.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/timestamp.h"
+
+#include "consent/change.h"
+#include "consent/subject.h"
+#include "policy/catalog.h"
+#include "types/consent.h"
+#include "types/purpose_set.h"
+
+/* Text keys up to this length are their own cache key. */
+#define INLINE_KEY_LENGTH (sizeof(SubjectKey) - 1)
+
+void
+subject_reader_init(SubjectReader *reader, const Purpose *purpose, int32 category,
+					KeyKind key_kind, TimestampTz now)
+{
+	memset(reader, 0, sizeof(*reader));
+	reader->purpose = purpose;
+	reader->category = category;
+	reader->key_kind = key_kind;
+	reader->now = now;
+}
+
+SubjectKey
+subject_key_int(int64 key)
+{
+	return (SubjectKey) {{(uint64) (key >> 3), 0}};
+}
+
+SubjectKey
+subject_key_uuid(const unsigned char *bytes)
+{
+	SubjectKey	key;
+
+	memcpy(&key, bytes, sizeof(key));
+	return key;
+}
+
+SubjectKey
+subject_key_text(const char *text, int length)
+{
+	unsigned char bytes[sizeof(SubjectKey)] = {0};
+	SubjectKey	key;
+
+	if (length <= (int) INLINE_KEY_LENGTH)
+	{
+		memcpy(bytes, text, length);
+		bytes[INLINE_KEY_LENGTH] = (unsigned char) length;
+	}
+	else
+	{
+		uint8		digest[PG_SHA256_DIGEST_LENGTH];
+		pg_cryptohash_ctx *sha = pg_cryptohash_create(PG_SHA256);
+
+		if (sha == NULL || pg_cryptohash_init(sha) < 0 ||
+			pg_cryptohash_update(sha, (const uint8 *) text, length) < 0 ||
+			pg_cryptohash_final(sha, digest, sizeof(digest)) < 0)
+			elog(ERROR, "could not compute the digest of a subject key");
+		pg_cryptohash_free(sha);
+		memcpy(bytes, digest, INLINE_KEY_LENGTH);
+		bytes[INLINE_KEY_LENGTH] = 0xff;
+	}
+	memcpy(&key, bytes, sizeof(key));
+	return key;
+}
+
+/* ---- reading the tables ---- */
+
+static void
+basis_row(HeapTuple tuple, TupleDesc desc, void *arg)
+{
+	SubjectReader *reader = arg;
+	bool		isnull;
+	char	   *purpose = catalog_text(tuple, desc, BASIS_PURPOSE);
+	size_t		length = strlen(purpose);
+	TimestampTz until =
+		DatumGetTimestampTz(catalog_column(tuple, desc, BASIS_VALID_UNTIL, &isnull));
+	int			basis = catalog_enum_position(
+		DatumGetObjectId(catalog_column(tuple, desc, BASIS_LEGAL_BASIS, &isnull)));
+	const char *path = reader->purpose->path;
+
+	/* Recorded for this purpose or one above it. */
+	if (strncmp(path, purpose, length) != 0 || (path[length] != '\0' && path[length] != '.') ||
+		until <= reader->now)
+		return;
+	reader->line.facts[0] |= FACT_BASIS(basis);
+	reader->line.changes_at = Min(reader->line.changes_at, until);
+}
+
+/* Needs its own pass, because a scan cannot start another under its callback's memory. */
+static SubjectFacts
+recorded_bases(SubjectReader *reader, int64 subject)
+{
+	SubjectReader basis = *reader;
+	ScanKeyData key;
+
+	basis.line.facts[0] = 0;
+	ScanKeyInit(&key, BASIS_SUBJECT, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(subject));
+	catalog_scan(CATALOG_SUBJECT_BASIS, &key, 1, basis_row, &basis);
+	reader->line.changes_at = Min(reader->line.changes_at, basis.line.changes_at);
+	return basis.line.facts[0];
+}
+
+static SubjectFacts
+consent_facts(SubjectReader *reader, Datum consent)
+{
+	static const SubjectFacts given[] = {
+		0,
+		FACT_CONSENT_IMPLIED,
+		FACT_CONSENT_IMPLIED | FACT_CONSENT_EXPRESSED,
+		FACT_CONSENT_IMPLIED | FACT_CONSENT_EXPRESSED | FACT_CONSENT_EXPLICIT,
+	};
+	const Purpose *purpose = reader->purpose;
+	ConsentVerdict verdict;
+
+	consent_evaluate((Consent *) PG_DETOAST_DATUM(consent), purpose->path, strlen(purpose->path),
+					 purpose->version, reader->now, &verdict);
+	reader->line.changes_at = Min(reader->line.changes_at, verdict.changes_at);
+	return given[verdict.level] | (verdict.refused ? FACT_REFUSED : 0);
+}
+
+static void
+state_row(HeapTuple tuple, TupleDesc desc, void *arg)
+{
+	SubjectReader *reader = arg;
+	const char *path = reader->purpose->path;
+	SubjectFacts facts = FACT_KNOWN;
+	bool		isnull;
+	Datum		value;
+	int			slot = 0;
+
+	facts |= consent_facts(reader, catalog_column(tuple, desc, STATE_CONSENT, &isnull));
+	value = catalog_column(tuple, desc, STATE_OBJECTIONS, &isnull);
+	if (purpose_set_covers((PurposeSet *) PG_DETOAST_DATUM(value), path, strlen(path)))
+		facts |= FACT_OBJECTED;
+	if (catalog_bool(tuple, desc, STATE_RESTRICTED))
+		facts |= FACT_RESTRICTED;
+	if (reader->purpose->record_basis)
+	{
+		value = catalog_column(tuple, desc, STATE_SUBJECT, &isnull);
+		facts |= recorded_bases(reader, DatumGetInt64(value));
+	}
+	value = catalog_column(tuple, desc, STATE_KEY_INT, &isnull);
+	if (reader->key_kind == KEY_INT && !isnull)
+		slot = (int) (DatumGetInt64(value) & (CACHE_LINE_SUBJECTS - 1));
+	reader->line.facts[slot] = facts;
+}
+
+static void
+read_state(SubjectReader *reader, const char *text_key, int length)
+{
+	ScanKeyData keys[3];
+	int64		first = (int64) (reader->key.word[0] << 3);
+
+	memset(reader->line.facts, 0, sizeof(reader->line.facts));
+	reader->line.changes_at = DT_NOEND;
+	ScanKeyInit(&keys[0], STATE_CATEGORY, BTEqualStrategyNumber, F_INT4EQ,
+				Int32GetDatum(reader->category));
+	if (reader->key_kind == KEY_INT)
+	{
+		ScanKeyInit(&keys[1], STATE_KEY_INT, BTGreaterEqualStrategyNumber, F_INT8GE,
+					Int64GetDatum(first));
+		ScanKeyInit(&keys[2], STATE_KEY_INT, BTLessEqualStrategyNumber, F_INT8LE,
+					Int64GetDatum(first + (CACHE_LINE_SUBJECTS - 1)));
+		catalog_scan(CATALOG_SUBJECT_STATE_INT, keys, 3, state_row, reader);
+	}
+	else
+	{
+		text	   *key;
+
+		if (reader->key_kind == KEY_UUID)
+			key = cstring_to_text(
+				DatumGetCString(DirectFunctionCall1(uuid_out, PointerGetDatum(&reader->key))));
+		else
+			key = cstring_to_text_with_len(text_key, length);
+		ScanKeyInit(&keys[1], STATE_KEY, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(key));
+		catalog_scan(CATALOG_SUBJECT_STATE, keys, 2, state_row, reader);
+	}
+}
+
+/* ---- the line ---- */
+
+static void
+fill_line(SubjectReader *reader, const char *text, int length)
+{
+	bool		own = change_is_own();
+	const Purpose *purpose = reader->purpose;
+	CacheTag	tag = {
+		.key = reader->key,
+		.database = MyDatabaseId,
+		.category = reader->category,
+		.purpose = purpose->id,
+		.purpose_version = purpose->record_basis ? -purpose->version : purpose->version,
+	};
+	uint32		hash = consent_cache_hash(&tag);
+
+	reader->partition = consent_change_partition(reader->category, reader->key);
+	reader->own_change = change_own_count();
+	if (!own && consent_cache_get(&tag, hash, &reader->line) &&
+		reader->line.change == consent_change_counter(reader->partition) &&
+		reader->now < reader->line.changes_at)
+		return;
+
+	/* The counter first, the snapshot after it. */
+	reader->line.change = consent_change_counter(reader->partition);
+	pg_memory_barrier();
+	read_state(reader, text, length);
+	if (!own)
+		consent_cache_put(&tag, hash, &reader->line);
+}
+
+static inline bool
+line_holds(const SubjectReader *reader, SubjectKey key)
+{
+	return reader->filled && reader->key.word[0] == key.word[0] &&
+		   reader->key.word[1] == key.word[1] &&
+		   reader->line.change == consent_change_counter(reader->partition) &&
+		   reader->own_change == change_own_count();
+}
+
+SubjectFacts
+subject_facts_int(SubjectReader *reader, int64 value)
+{
+	SubjectKey	key = subject_key_int(value);
+
+	if (!line_holds(reader, key))
+	{
+		reader->filled = false;
+		reader->key = key;
+		fill_line(reader, NULL, 0);
+		reader->filled = true;
+	}
+	return reader->line.facts[value & (CACHE_LINE_SUBJECTS - 1)];
+}
+
+static SubjectFacts
+facts_of_key(SubjectReader *reader, SubjectKey key, const char *text, int length)
+{
+	if (!line_holds(reader, key))
+	{
+		reader->filled = false;
+		reader->key = key;
+		fill_line(reader, text, length);
+		reader->filled = true;
+	}
+	return reader->line.facts[0];
+}
+
+SubjectFacts
+subject_facts_uuid(SubjectReader *reader, const unsigned char *bytes)
+{
+	return facts_of_key(reader, subject_key_uuid(bytes), NULL, 0);
+}
+
+SubjectFacts
+subject_facts_text(SubjectReader *reader, const char *text, int length)
+{
+	return facts_of_key(reader, subject_key_text(text, length), text, length);
+}

@@ -1,0 +1,309 @@
+/*
+ * execute.c
+ *		The executor's hooks: asking before, and remembering during, each execution.
+ */
+#include "postgres.h"
+
+#include "access/transam.h"
+#include "catalog/catalog.h"
+#include "catalog/pg_namespace.h"
+#include "commands/extension.h"
+#include "miscadmin.h"
+#include "parser/parsetree.h"
+#include "utils/acl.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+#include "catalog/pg_class.h"
+#include "access/htup_details.h"
+
+#include "compat.h"
+#include "consent/change.h"
+#include "enforce/execute.h"
+#include "enforce/exempt.h"
+#include "enforce/frame.h"
+#include "enforce/report.h"
+#include "enforce/verify.h"
+#include "guc.h"
+#include "policy/policy.h"
+#include "policy/verb.h"
+
+static ExecutorStart_hook_type prev_start_hook = NULL;
+static ExecutorRun_hook_type prev_run_hook = NULL;
+static ExecutorFinish_hook_type prev_finish_hook = NULL;
+
+/* ---- before ---- */
+
+static void
+refuse_internal(Oid relid)
+{
+	if (!verb_in_progress())
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("table \"%s\" is written by the functions of privacy_guard only",
+							   get_rel_name(relid)),
+						errhint("Call the function in schema privacy_guard that makes the change.")));
+}
+
+/* What the guard relies on could be undone in the system catalogs. */
+static void
+refuse_catalog(Oid relid)
+{
+	if (!creating_extension && !allowSystemTableMods && !IsBinaryUpgrade &&
+		!exempt_glass_is_broken())
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("system catalog \"%s\" cannot be written while tables are guarded",
+							   get_rel_name(relid)),
+						errhint("Use ordinary commands, or announce it with privacy_guard.break_glass().")));
+}
+
+static void
+check_written(Oid relid)
+{
+	const GuardedRelation *relation;
+
+	if (relid < FirstNormalObjectId)
+	{
+		if (IsCatalogNamespace(get_rel_namespace(relid)))
+			refuse_catalog(relid);
+		return;
+	}
+	relation = policy_relation(relid);
+	if (relation != NULL && relation->internal)
+		refuse_internal(relid);
+}
+
+/* Also refuses to write what only our own functions may. */
+static FrameRequest
+request_of(QueryDesc *query, int eflags)
+{
+	PlannedStmt *plan = query->plannedstmt;
+	FrameRequest request = {.query = query,
+							.explain_only = (eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0};
+	ListCell   *cell;
+	int			rti = 0;
+
+	foreach (cell, plan->rtable)
+	{
+		RangeTblEntry *rte = lfirst_node(RangeTblEntry, cell);
+		bool		is_result;
+		const GuardedRelation *relation;
+
+		rti++;
+		if (rte->rtekind != RTE_RELATION)
+			continue;
+		is_result = plan->resultRelations != NIL && list_member_int(plan->resultRelations, rti);
+		if (is_result && !request.explain_only)
+			check_written(rte->relid);
+		relation = policy_relation(rte->relid);
+		if (relation == NULL || relation->table == NULL)
+			continue;
+		request.touched = lappend_oid(request.touched, rte->relid);
+		if (is_result && plan->commandType != CMD_INSERT)
+			request.changed = lappend_oid(request.changed, rte->relid);
+		if (!is_result || plan->commandType != CMD_INSERT)
+			request.read = lappend_oid(request.read, rte->relid);
+	}
+	return request;
+}
+
+/* Core's own statement: no frame, and the rows that it writes are the parent's doing. */
+static void
+note_cascade(PlannedStmt *plan)
+{
+	ListCell   *cell;
+
+	foreach (cell, plan->resultRelations)
+		exempt_note_cascade(rt_fetch(lfirst_int(cell), plan->rtable)->relid);
+}
+
+static void
+refuse_unguarded(Oid relid)
+{
+	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					errmsg("the plan reads or writes guarded table \"%s\" without its guard",
+						   get_rel_name(relid)),
+					errhint("Run the statement again. If it fails again, another extension may have changed the plan.")));
+}
+
+/*
+ * A worker would neither know of a break-glass nor of the transaction's own changes of consent,
+ * which must not enter the shared cache.
+ */
+static void
+stay_serial(QueryDesc *query)
+{
+	PlannedStmt *plan = palloc(sizeof(PlannedStmt));
+
+	memcpy(plan, query->plannedstmt, sizeof(PlannedStmt));
+	plan->parallelModeNeeded = false;
+	query->plannedstmt = plan;
+}
+
+/* NULL: nothing to guard. */
+static Frame *
+check_execution(QueryDesc *query, int eflags)
+{
+	FrameRequest request;
+	VerifyResult verified;
+	Frame	   *frame;
+
+	if (policy_state() <= POLICY_EMPTY)
+		return NULL;
+	request = request_of(query, eflags);
+	if (request.touched == NIL)
+		return NULL;
+
+	frame = frame_prepare(&request);
+	if (frame == NULL)
+		return NULL;
+	verified = verify_plan(query->plannedstmt);
+	if (OidIsValid(verified.unguarded))
+		refuse_unguarded(verified.unguarded);
+	return frame;
+}
+
+static void
+call_start(QueryDesc *query, int eflags)
+{
+	if (prev_start_hook)
+		prev_start_hook(query, eflags);
+	else
+		standard_ExecutorStart(query, eflags);
+}
+
+static void
+start(QueryDesc *query, int eflags)
+{
+	Frame	   *frame = NULL;
+
+	if (exempt_integrity_context() && !verify_plan(query->plannedstmt).any_guard)
+		note_cascade(query->plannedstmt);
+	else
+		frame = check_execution(query, eflags);
+
+	if (frame != NULL && query->plannedstmt->parallelModeNeeded &&
+		(frame->exempt || change_is_own()))
+		stay_serial(query);
+	call_start(query, eflags);
+	if (frame != NULL)
+		frame_open(frame, query->estate->es_query_cxt);
+}
+
+/* ---- during ---- */
+
+static void
+call_run(COMPAT_RUN_PARAMS)
+{
+	if (prev_run_hook)
+		prev_run_hook(COMPAT_RUN_ARGS);
+	else
+		standard_ExecutorRun(COMPAT_RUN_ARGS);
+}
+
+static void
+run(COMPAT_RUN_PARAMS)
+{
+	Frame	   *frame = frame_of_query(query);
+	Frame	   *previous;
+
+	if (frame == NULL)
+	{
+		call_run(COMPAT_RUN_ARGS);
+		return;
+	}
+	frame_check_purpose(frame);
+	frame->has_run = true;
+	previous = frame_enter(frame);
+	PG_TRY();
+	{
+		call_run(COMPAT_RUN_ARGS);
+	}
+	PG_FINALLY();
+	{
+		frame_leave(previous);
+	}
+	PG_END_TRY();
+}
+
+/* ---- after ---- */
+
+static bool
+is_owner(const Frame *frame, const FrameTable *entry)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(entry->table->relid));
+	bool		owner;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	owner = is_member_of_role_nosuper(frame->role, ((Form_pg_class) GETSTRUCT(tuple))->relowner);
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/* A migration that believes to have changed all rows must hear that it has not. */
+static void
+tell_withheld(Frame *frame)
+{
+	for (int i = 0; i < frame->n_tables; i++)
+	{
+		FrameTable *entry = &frame->tables[i];
+		int			level = guc_on_withheld;
+
+		if (!entry->is_changed || entry->withheld == 0 || entry->monitored)
+			continue;
+		if (level == ON_WITHHELD_AUTO)
+			level = is_owner(frame, entry) ? ON_WITHHELD_ERROR : ON_WITHHELD_SILENT;
+		if (level == ON_WITHHELD_SILENT)
+			continue;
+		ereport(level == ON_WITHHELD_ERROR ? ERROR : NOTICE,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("the statement passed over withheld rows of guarded table \"%s\"",
+						get_rel_name(entry->table->relid)),
+				 errhint("To change every row, announce it with privacy_guard.break_glass(); to go on without them, SET privacy_guard.on_withheld = silent.")));
+	}
+}
+
+static void
+call_finish(QueryDesc *query)
+{
+	if (prev_finish_hook)
+		prev_finish_hook(query);
+	else
+		standard_ExecutorFinish(query);
+}
+
+/* Triggers run here, so the frame is current here as well. */
+static void
+finish(QueryDesc *query)
+{
+	Frame	   *frame = frame_of_query(query);
+	Frame	   *previous;
+
+	if (frame == NULL)
+	{
+		call_finish(query);
+		return;
+	}
+	tell_withheld(frame);
+	previous = frame_enter(frame);
+	PG_TRY();
+	{
+		call_finish(query);
+	}
+	PG_FINALLY();
+	{
+		frame_leave(previous);
+	}
+	PG_END_TRY();
+	report_withheld(frame);
+}
+
+void
+execute_init(void)
+{
+	prev_start_hook = ExecutorStart_hook;
+	ExecutorStart_hook = start;
+	prev_run_hook = ExecutorRun_hook;
+	ExecutorRun_hook = run;
+	prev_finish_hook = ExecutorFinish_hook;
+	ExecutorFinish_hook = finish;
+}

@@ -1,0 +1,79 @@
+/*
+ * frame.h
+ *		What an execution that touches guarded tables was allowed when it started.
+ */
+#ifndef PRIVACY_GUARD_FRAME_H
+#define PRIVACY_GUARD_FRAME_H
+
+#include "postgres.h"
+
+#include "consent/subject.h"
+#include "executor/execdesc.h"
+#include "policy/policy.h"
+
+typedef enum FrameVerdict
+{
+	FRAME_DECIDE, /* by subject */
+	FRAME_PASS,	  /* exempt */
+	FRAME_HIDE	  /* no purpose, and the session asked for empty results */
+} FrameVerdict;
+
+typedef struct FrameTable
+{
+	const GuardedTable *table;
+	FrameVerdict verdict;
+	bool		monitored; /* count what would be withheld, withhold nothing */
+	bool		is_read;
+	bool		is_changed; /* by UPDATE, DELETE or MERGE */
+	DecisionMask mask;
+	uint64		withheld;
+	struct ViaCache *via; /* parents looked up so far */
+} FrameTable;
+
+typedef struct Frame
+{
+	struct Frame *outer; /* the frame opened before this one */
+	QueryDesc  *query;	 /* NULL for COPY FROM */
+	void	   *pin;
+	MemoryContext context;
+	const Purpose *purpose; /* NULL when exempt or empty */
+	Oid			role;
+	TimestampTz now;
+	bool		exempt;
+	bool		has_run;
+	int			n_tables;
+	FrameTable *tables;
+} Frame;
+
+/* What an execution does with guarded relations; lists of their oids. */
+typedef struct FrameRequest
+{
+	QueryDesc  *query;	/* NULL for COPY FROM */
+	List	   *touched; /* all of them */
+	List	   *read;	/* those whose rows are read, also to be changed */
+	List	   *changed; /* those that UPDATE, DELETE or MERGE names */
+	bool		explain_only;
+} FrameRequest;
+
+/*
+ * Ask whether the current role may work on these relations for the declared purpose, and remember
+ * the answer.  Raises 42501, 42704 or 55000 with a hint where it may not.  NULL when none of the
+ * relations is guarded.  The frame lives in a memory context of its own, a child of the current.
+ */
+extern Frame *frame_prepare(const FrameRequest *request);
+
+/* Bind the frame to its execution: it ends with the memory context. */
+extern void frame_open(Frame *frame, MemoryContext context);
+extern Frame *frame_of_query(const QueryDesc *query);
+
+/* The frame whose plan is being executed at this moment; set around each executor entry. */
+extern Frame *frame_current(void);
+extern Frame *frame_enter(Frame *frame); /* returns the one before */
+extern void frame_leave(Frame *previous);
+
+extern FrameTable *frame_table(Frame *frame, Oid guarded_relid);
+
+/* Refuse to go on where the session's purpose is no longer the frame's. */
+extern void frame_check_purpose(const Frame *frame);
+
+#endif

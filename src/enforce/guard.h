@@ -1,0 +1,22 @@
+/*
+ * guard.h
+ *		The function that lets a row pass, and its expression in a plan.
+ */
+#ifndef PRIVACY_GUARD_GUARD_H
+#define PRIVACY_GUARD_GUARD_H
+
+#include "postgres.h"
+
+#include "nodes/parsenodes.h"
+#include "policy/policy.h"
+
+/* guard(NULL::internal, guarded table, columns of the row) over range table entry varno. */
+extern Node *guard_expression(const GuardedRelation *relation, Index varno);
+
+/* The same as a check of ON CONFLICT's existing row: raises an error instead of hiding. */
+extern Node *guard_conflict_expression(const GuardedRelation *relation, Index varno);
+
+/* Is this a call of one of the two? */
+extern bool guard_is_call(Node *node);
+
+#endif

@@ -1,0 +1,20 @@
+/*
+ * verify.h
+ *		Layer 3: is the guard really in the plan?
+ */
+#ifndef PRIVACY_GUARD_VERIFY_H
+#define PRIVACY_GUARD_VERIFY_H
+
+#include "postgres.h"
+
+#include "nodes/plannodes.h"
+
+typedef struct VerifyResult
+{
+	Oid			unguarded;	/* a guarded relation that some node reads or writes without guard */
+	bool		any_guard;	/* was there a guard anywhere? */
+} VerifyResult;
+
+extern VerifyResult verify_plan(PlannedStmt *plan);
+
+#endif

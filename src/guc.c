@@ -1,0 +1,165 @@
+/*
+ * guc.c
+ *		The settings, and the end of a declared purpose with its transaction.
+ *
+ * A pooler hands one session to many clients.  With purpose_scope = transaction, what a client
+ * declares therefore ends with its transaction, however it was set: before each commit the two
+ * declarations go back to the default of the role or connection.  After an abort they are back
+ * already, because nothing that was set before the transaction can have survived.
+ */
+#include "postgres.h"
+
+#include <limits.h>
+
+#include "access/xact.h"
+#include "utils/guc.h"
+
+#include "guc.h"
+
+char	   *guc_purpose = NULL;
+char	   *guc_application_user = NULL;
+int			guc_on_no_purpose = ON_NO_PURPOSE_ERROR;
+int			guc_on_withheld = ON_WITHHELD_AUTO;
+int			guc_consent_cache_size = 64 * 1024;
+
+typedef enum PurposeScope
+{
+	SCOPE_TRANSACTION,
+	SCOPE_SESSION
+} PurposeScope;
+
+static int	purpose_scope = SCOPE_TRANSACTION;
+
+static const struct config_enum_entry scope_options[] = {
+	{"transaction", SCOPE_TRANSACTION, false},
+	{"session", SCOPE_SESSION, false},
+	{NULL, 0, false},
+};
+
+static const struct config_enum_entry no_purpose_options[] = {
+	{"error", ON_NO_PURPOSE_ERROR, false},
+	{"empty", ON_NO_PURPOSE_EMPTY, false},
+	{NULL, 0, false},
+};
+
+static const struct config_enum_entry withheld_options[] = {
+	{"auto", ON_WITHHELD_AUTO, false},
+	{"silent", ON_WITHHELD_SILENT, false},
+	{"notice", ON_WITHHELD_NOTICE, false},
+	{"error", ON_WITHHELD_ERROR, false},
+	{NULL, 0, false},
+};
+
+/* Has anything been declared by SET since the last transaction ended? */
+static bool declared = false;
+
+static bool check_purpose(char **newval, void **extra, GucSource source);
+static bool check_application_user(char **newval, void **extra, GucSource source);
+static void end_declarations(XactEvent event, void *arg);
+
+void
+guc_init(void)
+{
+	DefineCustomStringVariable("privacy_guard.purpose",
+							   "The purpose that the session works for.",
+							   "A dotted path, as in marketing.email. Declares only: the role must be entitled to it.",
+							   &guc_purpose, "", PGC_USERSET, 0, check_purpose, NULL, NULL);
+	DefineCustomStringVariable("privacy_guard.application_user",
+							   "The person for whom a shared database role works.",
+							   NULL,
+							   &guc_application_user, "", PGC_USERSET, 0, check_application_user, NULL,
+							   NULL);
+	DefineCustomEnumVariable("privacy_guard.purpose_scope",
+							 "How long a declared purpose lasts.",
+							 "transaction: until the end of the transaction, however it was set; session: as any setting. Set at connection time.",
+							 &purpose_scope, SCOPE_TRANSACTION, scope_options, PGC_BACKEND, 0, NULL,
+							 NULL, NULL);
+	DefineCustomEnumVariable("privacy_guard.on_no_purpose",
+							 "What a statement on a guarded table does when no purpose is declared.",
+							 NULL,
+							 &guc_on_no_purpose, ON_NO_PURPOSE_ERROR, no_purpose_options, PGC_USERSET,
+							 0, NULL, NULL, NULL);
+	DefineCustomEnumVariable("privacy_guard.on_withheld",
+							 "What an UPDATE or DELETE does that passed over withheld rows.",
+							 "auto: an error for the table's owner, nothing for others.",
+							 &guc_on_withheld, ON_WITHHELD_AUTO, withheld_options, PGC_USERSET, 0,
+							 NULL, NULL, NULL);
+	DefineCustomIntVariable("privacy_guard.consent_cache_size",
+							"Shared memory for the decisions of data subjects that were read lately.",
+							"One line of 64 bytes holds eight neighbouring integer keys, or one uuid or text key, for one purpose.",
+							&guc_consent_cache_size, 64 * 1024, 64, MAX_KILOBYTES, PGC_POSTMASTER,
+							GUC_UNIT_KB, NULL, NULL, NULL);
+	MarkGUCPrefixReserved("privacy_guard");
+	RegisterXactCallback(end_declarations, NULL);
+}
+
+bool
+guc_purpose_is_transactional(void)
+{
+	return purpose_scope == SCOPE_TRANSACTION;
+}
+
+/*
+ * Syntax only: whether the purpose exists and the role may have it is asked at each execution, and
+ * a parallel worker restores settings before it can read any table.
+ */
+static bool
+check_purpose(char **newval, void **extra, GucSource source)
+{
+	const char *s = *newval;
+	bool		label_start = true;
+
+	declared |= source == PGC_S_SESSION;
+	if (*s == '\0')
+		return true;
+	if (strlen(s) > 255)
+	{
+		GUC_check_errdetail("A purpose is at most 255 bytes long.");
+		return false;
+	}
+	for (; *s; s++)
+	{
+		if (*s == '.' && !label_start)
+			label_start = true;
+		else if ((*s >= 'a' && *s <= 'z') ||
+				 (!label_start && (*s == '_' || (*s >= '0' && *s <= '9'))))
+			label_start = false;
+		else
+			break;
+	}
+	if (*s != '\0' || label_start)
+	{
+		GUC_check_errdetail("A purpose is a dotted path of lower-case labels.");
+		GUC_check_errhint("Write it as in marketing.email.");
+		return false;
+	}
+	return true;
+}
+
+static bool
+check_application_user(char **newval, void **extra, GucSource source)
+{
+	declared |= source == PGC_S_SESSION;
+	for (const char *s = *newval; *s; s++)
+		if ((unsigned char) *s < 0x20 || *s == 0x7f)
+		{
+			GUC_check_errdetail("Control characters are not allowed.");
+			return false;
+		}
+	return true;
+}
+
+static void
+end_declarations(XactEvent event, void *arg)
+{
+	if ((event != XACT_EVENT_PRE_COMMIT && event != XACT_EVENT_PRE_PREPARE) ||
+		purpose_scope != SCOPE_TRANSACTION || !declared)
+		return;
+
+	/* A NULL value from the session's own source means RESET. */
+	(void) set_config_option("privacy_guard.purpose", NULL, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SET, true, 0, false);
+	(void) set_config_option("privacy_guard.application_user", NULL, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SET, true, 0, false);
+	declared = false;
+}

@@ -1,0 +1,110 @@
+/*
+ * policy.h
+ *		What the stored rules say, as each backend remembers it.
+ *
+ * Everything here is read lazily, under a snapshot of its own, and forgotten when one of the
+ * tables of rules changes.  A pointer stays good until the policy is unpinned; executions pin.
+ */
+#ifndef PRIVACY_GUARD_POLICY_H
+#define PRIVACY_GUARD_POLICY_H
+
+#include "postgres.h"
+
+#include "policy/decision.h"
+#include "utils/relcache.h"
+
+#define MAX_SUBJECT_COLUMNS 8
+#define MAX_PURPOSE_LENGTH 256
+
+typedef enum KeyKind
+{
+	KEY_INT,
+	KEY_UUID,
+	KEY_TEXT
+} KeyKind;
+
+typedef enum PriorRowSecurity
+{
+	PRIOR_OFF,
+	PRIOR_ENABLED,
+	PRIOR_FORCED
+} PriorRowSecurity;
+
+typedef struct Purpose
+{
+	char		path[MAX_PURPOSE_LENGTH]; /* hash key */
+	bool		known;
+	int32		id;
+	int			version;
+	LegalBasis	basis;
+	int			consent_level;
+	bool		record_basis;
+	bool		export_allowed;
+	bool		exempt_from_restriction;
+} Purpose;
+
+typedef struct GuardedTable
+{
+	Oid			relid; /* hash key */
+	int32		category;
+	KeyKind		key_kind;
+	int			n_subjects; /* 0 when the subject is reached through a foreign key */
+	NameData	subject[MAX_SUBJECT_COLUMNS];
+	NameData	via;
+	NameData	consent_column; /* empty when there is none */
+	bool		show_null;
+	bool		monitor;
+	PriorRowSecurity prior;
+} GuardedTable;
+
+/* A guarded table, or a partition or inheritance child of one. */
+typedef struct GuardedRelation
+{
+	Oid			relid; /* hash key */
+	GuardedTable *table; /* NULL: not guarded */
+	bool		internal; /* one of the extension's own tables */
+	PriorRowSecurity prior;
+	int			n_args;	  /* what the guard takes: subject columns or via, then own consent */
+	AttrNumber	arg[MAX_SUBJECT_COLUMNS + 1];
+} GuardedRelation;
+
+typedef struct Rule
+{
+	bool		permitted;
+	bool		prohibited; /* why it is not */
+	LegalBasis	basis;
+	DecisionMask mask;
+} Rule;
+
+typedef enum PolicyState
+{
+	POLICY_ABSENT,	/* the extension is not in this database */
+	POLICY_EMPTY,	/* nothing is guarded */
+	POLICY_PENDING, /* restored or copied from elsewhere: nothing may be read */
+	POLICY_IN_FORCE
+} PolicyState;
+
+extern void policy_init(void);
+extern PolicyState policy_state(void);
+
+/* Keep what has been handed out valid until unpinned, also across changes of the rules. */
+extern void *policy_pin(void);
+extern void policy_unpin(void *pin);
+
+extern const GuardedRelation *policy_relation(Oid relid);
+extern const Purpose *policy_purpose(const char *path);
+extern const Rule *policy_rule(const GuardedTable *table, const Purpose *purpose);
+extern bool policy_entitled(Oid role, const Purpose *purpose);
+extern bool policy_may_collect(Oid role, const Purpose *purpose);
+extern bool policy_monitors(const GuardedTable *table, Oid role);
+extern bool policy_role_exempt(Oid role);
+extern bool policy_is_steward(Oid role);
+extern KeyKind policy_category_kind(int32 category);
+
+/* The extension's own objects; InvalidOid where it is absent. */
+extern Oid	policy_schema(void);
+extern Oid	policy_guard_function(void);
+extern Oid	policy_conflict_guard_function(void);
+extern Oid	policy_trigger_function(void);
+
+#endif
