@@ -22,8 +22,7 @@
 #define COMPAT_RUN_PARAMS QueryDesc *query, ScanDirection direction, uint64 count
 #define COMPAT_RUN_ARGS query, direction, count
 #else
-#define COMPAT_RUN_PARAMS                                                                          \
-	QueryDesc *query, ScanDirection direction, uint64 count, bool execute_once
+#define COMPAT_RUN_PARAMS QueryDesc *query, ScanDirection direction, uint64 count, bool execute_once
 #define COMPAT_RUN_ARGS query, direction, count, execute_once
 #endif
 

@@ -16,11 +16,11 @@
 
 #include "guc.h"
 
-char	   *guc_purpose = NULL;
-char	   *guc_application_user = NULL;
-int			guc_on_no_purpose = ON_NO_PURPOSE_ERROR;
-int			guc_on_withheld = ON_WITHHELD_AUTO;
-int			guc_consent_cache_size = 64 * 1024;
+char *guc_purpose = NULL;
+char *guc_application_user = NULL;
+int guc_on_no_purpose = ON_NO_PURPOSE_ERROR;
+int guc_on_withheld = ON_WITHHELD_AUTO;
+int guc_consent_cache_size = 64 * 1024;
 
 typedef enum PurposeScope
 {
@@ -28,26 +28,26 @@ typedef enum PurposeScope
 	SCOPE_SESSION
 } PurposeScope;
 
-static int	purpose_scope = SCOPE_TRANSACTION;
+static int purpose_scope = SCOPE_TRANSACTION;
 
 static const struct config_enum_entry scope_options[] = {
-	{"transaction", SCOPE_TRANSACTION, false},
-	{"session", SCOPE_SESSION, false},
-	{NULL, 0, false},
+    {"transaction", SCOPE_TRANSACTION, false},
+    {"session", SCOPE_SESSION, false},
+    {NULL, 0, false},
 };
 
 static const struct config_enum_entry no_purpose_options[] = {
-	{"error", ON_NO_PURPOSE_ERROR, false},
-	{"empty", ON_NO_PURPOSE_EMPTY, false},
-	{NULL, 0, false},
+    {"error", ON_NO_PURPOSE_ERROR, false},
+    {"empty", ON_NO_PURPOSE_EMPTY, false},
+    {NULL, 0, false},
 };
 
 static const struct config_enum_entry withheld_options[] = {
-	{"auto", ON_WITHHELD_AUTO, false},
-	{"silent", ON_WITHHELD_SILENT, false},
-	{"notice", ON_WITHHELD_NOTICE, false},
-	{"error", ON_WITHHELD_ERROR, false},
-	{NULL, 0, false},
+    {"auto", ON_WITHHELD_AUTO, false},
+    {"silent", ON_WITHHELD_SILENT, false},
+    {"notice", ON_WITHHELD_NOTICE, false},
+    {"error", ON_WITHHELD_ERROR, false},
+    {NULL, 0, false},
 };
 
 /* Has anything been declared by SET since the last transaction ended? */
@@ -60,35 +60,35 @@ static void end_declarations(XactEvent event, void *arg);
 void
 guc_init(void)
 {
-	DefineCustomStringVariable("privacy_guard.purpose",
-							   "The purpose that the session works for.",
-							   "A dotted path, as in marketing.email. Declares only: the role must be entitled to it.",
-							   &guc_purpose, "", PGC_USERSET, 0, check_purpose, NULL, NULL);
-	DefineCustomStringVariable("privacy_guard.application_user",
-							   "The person for whom a shared database role works.",
-							   NULL,
-							   &guc_application_user, "", PGC_USERSET, 0, check_application_user, NULL,
-							   NULL);
-	DefineCustomEnumVariable("privacy_guard.purpose_scope",
-							 "How long a declared purpose lasts.",
-							 "transaction: until the end of the transaction, however it was set; session: as any setting. Set at connection time.",
-							 &purpose_scope, SCOPE_TRANSACTION, scope_options, PGC_BACKEND, 0, NULL,
-							 NULL, NULL);
-	DefineCustomEnumVariable("privacy_guard.on_no_purpose",
-							 "What a statement on a guarded table does when no purpose is declared.",
-							 NULL,
-							 &guc_on_no_purpose, ON_NO_PURPOSE_ERROR, no_purpose_options, PGC_USERSET,
-							 0, NULL, NULL, NULL);
+	DefineCustomStringVariable(
+	    "privacy_guard.purpose", "The purpose that the session works for.",
+	    "A dotted path, as in marketing.email. Declares only: the role must be entitled to it.",
+	    &guc_purpose, "", PGC_USERSET, 0, check_purpose, NULL, NULL);
+	DefineCustomStringVariable(
+	    "privacy_guard.application_user", "The person for whom a shared database role works.", NULL,
+	    &guc_application_user, "", PGC_USERSET, 0, check_application_user, NULL, NULL);
+	DefineCustomEnumVariable("privacy_guard.purpose_scope", "How long a declared purpose lasts.",
+	                         "transaction: until the end of the transaction, however it was set; "
+	                         "session: as any setting. Set at connection time.",
+	                         &purpose_scope, SCOPE_TRANSACTION, scope_options, PGC_BACKEND, 0, NULL,
+	                         NULL, NULL);
+	DefineCustomEnumVariable(
+	    "privacy_guard.on_no_purpose",
+	    "What a statement on a guarded table does when no purpose is declared.", NULL,
+	    &guc_on_no_purpose, ON_NO_PURPOSE_ERROR, no_purpose_options, PGC_USERSET, 0, NULL, NULL,
+	    NULL);
 	DefineCustomEnumVariable("privacy_guard.on_withheld",
-							 "What an UPDATE or DELETE does that passed over withheld rows.",
-							 "auto: an error for the table's owner, nothing for others.",
-							 &guc_on_withheld, ON_WITHHELD_AUTO, withheld_options, PGC_USERSET, 0,
-							 NULL, NULL, NULL);
-	DefineCustomIntVariable("privacy_guard.consent_cache_size",
-							"Shared memory for the decisions of data subjects that were read lately.",
-							"One line of 64 bytes holds eight neighbouring integer keys, or one uuid or text key, for one purpose.",
-							&guc_consent_cache_size, 64 * 1024, 64, MAX_KILOBYTES, PGC_POSTMASTER,
-							GUC_UNIT_KB, NULL, NULL, NULL);
+	                         "What an UPDATE or DELETE does that passed over withheld rows.",
+	                         "auto: an error for the table's owner, nothing for others.",
+	                         &guc_on_withheld, ON_WITHHELD_AUTO, withheld_options, PGC_USERSET, 0,
+	                         NULL, NULL, NULL);
+	DefineCustomIntVariable(
+	    "privacy_guard.consent_cache_size",
+	    "Shared memory for the decisions of data subjects that were read lately.",
+	    "One line of 64 bytes holds eight neighbouring integer keys, or one uuid or text key, for "
+	    "one purpose.",
+	    &guc_consent_cache_size, 64 * 1024, 64, MAX_KILOBYTES, PGC_POSTMASTER, GUC_UNIT_KB, NULL,
+	    NULL, NULL);
 	MarkGUCPrefixReserved("privacy_guard");
 	RegisterXactCallback(end_declarations, NULL);
 }
@@ -107,7 +107,7 @@ static bool
 check_purpose(char **newval, void **extra, GucSource source)
 {
 	const char *s = *newval;
-	bool		label_start = true;
+	bool label_start = true;
 
 	declared |= source == PGC_S_SESSION;
 	if (*s == '\0')
@@ -122,7 +122,7 @@ check_purpose(char **newval, void **extra, GucSource source)
 		if (*s == '.' && !label_start)
 			label_start = true;
 		else if ((*s >= 'a' && *s <= 'z') ||
-				 (!label_start && (*s == '_' || (*s >= '0' && *s <= '9'))))
+		         (!label_start && (*s == '_' || (*s >= '0' && *s <= '9'))))
 			label_start = false;
 		else
 			break;
@@ -153,13 +153,13 @@ static void
 end_declarations(XactEvent event, void *arg)
 {
 	if ((event != XACT_EVENT_PRE_COMMIT && event != XACT_EVENT_PRE_PREPARE) ||
-		purpose_scope != SCOPE_TRANSACTION || !declared)
+	    purpose_scope != SCOPE_TRANSACTION || !declared)
 		return;
 
 	/* A NULL value from the session's own source means RESET. */
 	(void) set_config_option("privacy_guard.purpose", NULL, PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SET, true, 0, false);
+	                         GUC_ACTION_SET, true, 0, false);
 	(void) set_config_option("privacy_guard.application_user", NULL, PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SET, true, 0, false);
+	                         GUC_ACTION_SET, true, 0, false);
 	declared = false;
 }

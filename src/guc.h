@@ -19,11 +19,11 @@ typedef enum OnWithheld
 	ON_WITHHELD_ERROR
 } OnWithheld;
 
-extern char *guc_purpose;		   /* "" when the session declares none */
+extern char *guc_purpose;          /* "" when the session declares none */
 extern char *guc_application_user; /* the person behind a shared role */
-extern int	guc_on_no_purpose;
-extern int	guc_on_withheld;
-extern int	guc_consent_cache_size; /* kB */
+extern int guc_on_no_purpose;
+extern int guc_on_withheld;
+extern int guc_consent_cache_size; /* kB */
 
 extern void guc_init(void);
 

@@ -20,16 +20,16 @@
 
 PG_MODULE_MAGIC;
 
-void		_PG_init(void);
+void _PG_init(void);
 
 void
 _PG_init(void)
 {
 	if (!process_shared_preload_libraries_in_progress)
 		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("privacy_guard must be loaded by shared_preload_libraries"),
-				 errhint("Add privacy_guard to shared_preload_libraries and restart the server.")));
+		        (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+		         errmsg("privacy_guard must be loaded by shared_preload_libraries"),
+		         errhint("Add privacy_guard to shared_preload_libraries and restart the server.")));
 
 	guc_init();
 	shmem_init();

@@ -61,9 +61,10 @@ end_of_transaction(XactEvent event, void *arg)
 	{
 		case XACT_EVENT_PRE_PREPARE:
 			/* COMMIT PREPARED runs no callback that could announce the change. */
-			ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-							errmsg("cannot PREPARE a transaction that has changed consents or rules"),
-							errhint("Change them in a transaction of their own.")));
+			ereport(ERROR,
+			        (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			         errmsg("cannot PREPARE a transaction that has changed consents or rules"),
+			         errhint("Change them in a transaction of their own.")));
 			break;
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_ABORT:
@@ -88,20 +89,20 @@ note_partition(uint32 partition)
 static void
 note_subject(HeapTuple tuple, TupleDesc desc, void *arg)
 {
-	int32		category = catalog_int4(tuple, desc, STATE_CATEGORY);
-	bool		isnull;
-	Datum		key_int = catalog_column(tuple, desc, STATE_KEY_INT, &isnull);
-	SubjectKey	key;
+	int32 category = catalog_int4(tuple, desc, STATE_CATEGORY);
+	bool isnull;
+	Datum key_int = catalog_column(tuple, desc, STATE_KEY_INT, &isnull);
+	SubjectKey key;
 
 	if (!isnull)
 		key = subject_key_int(DatumGetInt64(key_int));
 	else
 	{
-		char	   *text = catalog_text(tuple, desc, STATE_KEY);
+		char *text = catalog_text(tuple, desc, STATE_KEY);
 
 		if (policy_category_kind(category) == KEY_UUID)
 			key = subject_key_uuid(
-				DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(text)))->data);
+			    DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(text)))->data);
 		else
 			key = subject_key_text(text, strlen(text));
 	}
@@ -113,17 +114,17 @@ static void
 note_basis(HeapTuple tuple, TupleDesc desc)
 {
 	ScanKeyData scankey;
-	bool		isnull;
+	bool isnull;
 
 	ScanKeyInit(&scankey, STATE_SUBJECT, BTEqualStrategyNumber, F_INT8EQ,
-				catalog_column(tuple, desc, BASIS_SUBJECT, &isnull));
+	            catalog_column(tuple, desc, BASIS_SUBJECT, &isnull));
 	catalog_scan(CATALOG_SUBJECT_STATE_NUMBER, &scankey, 1, note_subject, NULL);
 }
 
 static void
 note_row(TriggerData *trigger, HeapTuple tuple)
 {
-	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
+	TupleDesc desc = RelationGetDescr(trigger->tg_relation);
 
 	if (tuple == NULL)
 		return;
@@ -144,7 +145,7 @@ subject_changed(PG_FUNCTION_ARGS)
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-						errmsg("subject_changed() is a trigger function")));
+		                errmsg("subject_changed() is a trigger function")));
 
 	/* Reads the state; also finds where the extension's tables are. */
 	(void) policy_state();
@@ -168,7 +169,7 @@ policy_changed(PG_FUNCTION_ARGS)
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-						errmsg("policy_changed() is a trigger function")));
+		                errmsg("policy_changed() is a trigger function")));
 	CacheInvalidateRelcache(trigger->tg_relation);
 	PG_RETURN_POINTER(NULL);
 }

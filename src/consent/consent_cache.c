@@ -24,9 +24,9 @@
 
 typedef struct CacheLine
 {
-	CacheTag	tag;
+	CacheTag tag;
 	pg_atomic_uint32 sequence;
-	uint32		change; /* 0: empty */
+	uint32 change; /* 0: empty */
 	TimestampTz changes_at;
 	SubjectFacts facts[CACHE_LINE_SUBJECTS];
 } CacheLine;
@@ -37,9 +37,9 @@ typedef struct ConsentCache
 {
 	/* Would have to advance 2^32 times between two looks to be taken for unchanged. */
 	pg_atomic_uint32 change[CHANGE_PARTITIONS];
-	uint32		set_mask; /* number of sets, less one */
-	char		pad[60];  /* lines start at a cache line */
-	CacheLine	line[FLEXIBLE_ARRAY_MEMBER];
+	uint32 set_mask; /* number of sets, less one */
+	char pad[60];    /* lines start at a cache line */
+	CacheLine line[FLEXIBLE_ARRAY_MEMBER];
 } ConsentCache;
 
 static ConsentCache *cache = NULL;
@@ -48,8 +48,8 @@ static ConsentCache *cache = NULL;
 static uint32
 cache_sets(void)
 {
-	uint64		fit = (uint64) guc_consent_cache_size * 1024 / (SET_LINES * sizeof(CacheLine));
-	uint32		sets = 1;
+	uint64 fit = (uint64) guc_consent_cache_size * 1024 / (SET_LINES * sizeof(CacheLine));
+	uint32 sets = 1;
 
 	while ((uint64) sets * 2 <= fit && sets < ((uint32) 1 << 28))
 		sets *= 2;
@@ -60,13 +60,13 @@ Size
 consent_cache_shmem_size(void)
 {
 	return add_size(offsetof(ConsentCache, line) + PG_CACHE_LINE_SIZE,
-					mul_size(cache_sets(), SET_LINES * sizeof(CacheLine)));
+	                mul_size(cache_sets(), SET_LINES * sizeof(CacheLine)));
 }
 
 void
 consent_cache_shmem_attach(void)
 {
-	bool		found;
+	bool found;
 
 	cache = ShmemInitStruct("privacy_guard consent cache", consent_cache_shmem_size(), &found);
 	if (found)
@@ -94,8 +94,7 @@ uint32
 consent_cache_hash(const CacheTag *tag)
 {
 	/* Neighbouring keys go to neighbouring sets, where the processor fetches ahead. */
-	uint64		h = (tag->key.word[0] >> 6) ^
-					(tag->key.word[1] * UINT64CONST(0x9e3779b97f4a7c15));
+	uint64 h = (tag->key.word[0] >> 6) ^ (tag->key.word[1] * UINT64CONST(0x9e3779b97f4a7c15));
 
 	h ^= (uint64) tag->purpose << 32 | (uint32) tag->category;
 	h ^= (uint64) tag->database << 16;
@@ -106,21 +105,21 @@ static inline bool
 tag_equal(const CacheTag *a, const CacheTag *b)
 {
 	return a->key.word[0] == b->key.word[0] && a->key.word[1] == b->key.word[1] &&
-		   a->purpose == b->purpose && a->purpose_version == b->purpose_version &&
-		   a->category == b->category && a->database == b->database;
+	       a->purpose == b->purpose && a->purpose_version == b->purpose_version &&
+	       a->category == b->category && a->database == b->database;
 }
 
 /* Whether the facts still hold is for the caller to see: change and changes_at come with them. */
 bool
 consent_cache_get(const CacheTag *tag, uint32 hash, CacheFacts *out)
 {
-	CacheLine  *set = &cache->line[(Size) (hash & cache->set_mask) * SET_LINES];
+	CacheLine *set = &cache->line[(Size) (hash & cache->set_mask) * SET_LINES];
 
 	for (int i = 0; i < SET_LINES; i++)
 	{
-		CacheLine  *line = &set[i];
-		uint32		before = pg_atomic_read_u32(&line->sequence);
-		bool		hit;
+		CacheLine *line = &set[i];
+		uint32 before = pg_atomic_read_u32(&line->sequence);
+		bool hit;
 
 		pg_read_barrier();
 		hit = (before & 1) == 0 && line->change != 0 && tag_equal(&line->tag, tag);
@@ -139,9 +138,9 @@ consent_cache_get(const CacheTag *tag, uint32 hash, CacheFacts *out)
 void
 consent_cache_put(const CacheTag *tag, uint32 hash, const CacheFacts *facts)
 {
-	CacheLine  *set = &cache->line[(Size) (hash & cache->set_mask) * SET_LINES];
-	CacheLine  *victim = &set[(hash >> 28) % SET_LINES];
-	uint32		before;
+	CacheLine *set = &cache->line[(Size) (hash & cache->set_mask) * SET_LINES];
+	CacheLine *victim = &set[(hash >> 28) % SET_LINES];
+	uint32 before;
 
 	for (int i = 0; i < SET_LINES; i++)
 		if (set[i].change == 0 || tag_equal(&set[i].tag, tag))
@@ -150,7 +149,8 @@ consent_cache_put(const CacheTag *tag, uint32 hash, const CacheFacts *facts)
 			break;
 		}
 	before = pg_atomic_read_u32(&victim->sequence);
-	if ((before & 1) != 0 || !pg_atomic_compare_exchange_u32(&victim->sequence, &before, before + 1))
+	if ((before & 1) != 0 ||
+	    !pg_atomic_compare_exchange_u32(&victim->sequence, &before, before + 1))
 		return;
 	pg_write_barrier();
 	victim->tag = *tag;
@@ -164,7 +164,7 @@ consent_cache_put(const CacheTag *tag, uint32 hash, const CacheFacts *facts)
 uint32
 consent_change_partition(int32 category, SubjectKey key)
 {
-	uint64		h = key.word[0] ^ (key.word[1] * UINT64CONST(0x9e3779b97f4a7c15));
+	uint64 h = key.word[0] ^ (key.word[1] * UINT64CONST(0x9e3779b97f4a7c15));
 
 	return (uint32) mix(h + (uint32) category) % CHANGE_PARTITIONS;
 }

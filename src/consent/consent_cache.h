@@ -15,23 +15,23 @@
 
 typedef struct SubjectKey
 {
-	uint64		word[2];
+	uint64 word[2];
 } SubjectKey;
 
 /* What a line is about. */
 typedef struct CacheTag
 {
-	SubjectKey	key;
-	Oid			database;
-	int32		category;
-	int32		purpose;
-	int32		purpose_version; /* and whether a basis must be on record, as its sign */
+	SubjectKey key;
+	Oid database;
+	int32 category;
+	int32 purpose;
+	int32 purpose_version; /* and whether a basis must be on record, as its sign */
 } CacheTag;
 
 /* A private copy of a line. */
 typedef struct CacheFacts
 {
-	uint32		change;		/* the partition's change counter when the facts were read */
+	uint32 change;          /* the partition's change counter when the facts were read */
 	TimestampTz changes_at; /* until when they hold by themselves */
 	SubjectFacts facts[CACHE_LINE_SUBJECTS];
 } CacheFacts;

@@ -26,8 +26,8 @@
 #define INLINE_KEY_LENGTH (sizeof(SubjectKey) - 1)
 
 void
-subject_reader_init(SubjectReader *reader, const Purpose *purpose, int32 category,
-					KeyKind key_kind, TimestampTz now)
+subject_reader_init(SubjectReader *reader, const Purpose *purpose, int32 category, KeyKind key_kind,
+                    TimestampTz now)
 {
 	memset(reader, 0, sizeof(*reader));
 	reader->purpose = purpose;
@@ -39,13 +39,13 @@ subject_reader_init(SubjectReader *reader, const Purpose *purpose, int32 categor
 SubjectKey
 subject_key_int(int64 key)
 {
-	return (SubjectKey) {{(uint64) (key >> 3), 0}};
+	return (SubjectKey){{(uint64) (key >> 3), 0}};
 }
 
 SubjectKey
 subject_key_uuid(const unsigned char *bytes)
 {
-	SubjectKey	key;
+	SubjectKey key;
 
 	memcpy(&key, bytes, sizeof(key));
 	return key;
@@ -55,7 +55,7 @@ SubjectKey
 subject_key_text(const char *text, int length)
 {
 	unsigned char bytes[sizeof(SubjectKey)] = {0};
-	SubjectKey	key;
+	SubjectKey key;
 
 	if (length <= (int) INLINE_KEY_LENGTH)
 	{
@@ -64,12 +64,12 @@ subject_key_text(const char *text, int length)
 	}
 	else
 	{
-		uint8		digest[PG_SHA256_DIGEST_LENGTH];
+		uint8 digest[PG_SHA256_DIGEST_LENGTH];
 		pg_cryptohash_ctx *sha = pg_cryptohash_create(PG_SHA256);
 
 		if (sha == NULL || pg_cryptohash_init(sha) < 0 ||
-			pg_cryptohash_update(sha, (const uint8 *) text, length) < 0 ||
-			pg_cryptohash_final(sha, digest, sizeof(digest)) < 0)
+		    pg_cryptohash_update(sha, (const uint8 *) text, length) < 0 ||
+		    pg_cryptohash_final(sha, digest, sizeof(digest)) < 0)
 			elog(ERROR, "could not compute the digest of a subject key");
 		pg_cryptohash_free(sha);
 		memcpy(bytes, digest, INLINE_KEY_LENGTH);
@@ -85,18 +85,18 @@ static void
 basis_row(HeapTuple tuple, TupleDesc desc, void *arg)
 {
 	SubjectReader *reader = arg;
-	bool		isnull;
-	char	   *purpose = catalog_text(tuple, desc, BASIS_PURPOSE);
-	size_t		length = strlen(purpose);
+	bool isnull;
+	char *purpose = catalog_text(tuple, desc, BASIS_PURPOSE);
+	size_t length = strlen(purpose);
 	TimestampTz until =
-		DatumGetTimestampTz(catalog_column(tuple, desc, BASIS_VALID_UNTIL, &isnull));
-	int			basis = catalog_enum_position(
-		DatumGetObjectId(catalog_column(tuple, desc, BASIS_LEGAL_BASIS, &isnull)));
+	    DatumGetTimestampTz(catalog_column(tuple, desc, BASIS_VALID_UNTIL, &isnull));
+	int basis = catalog_enum_position(
+	    DatumGetObjectId(catalog_column(tuple, desc, BASIS_LEGAL_BASIS, &isnull)));
 	const char *path = reader->purpose->path;
 
 	/* Recorded for this purpose or one above it. */
 	if (strncmp(path, purpose, length) != 0 || (path[length] != '\0' && path[length] != '.') ||
-		until <= reader->now)
+	    until <= reader->now)
 		return;
 	reader->line.facts[0] |= FACT_BASIS(basis);
 	reader->line.changes_at = Min(reader->line.changes_at, until);
@@ -120,16 +120,16 @@ static SubjectFacts
 consent_facts(SubjectReader *reader, Datum consent)
 {
 	static const SubjectFacts given[] = {
-		0,
-		FACT_CONSENT_IMPLIED,
-		FACT_CONSENT_IMPLIED | FACT_CONSENT_EXPRESSED,
-		FACT_CONSENT_IMPLIED | FACT_CONSENT_EXPRESSED | FACT_CONSENT_EXPLICIT,
+	    0,
+	    FACT_CONSENT_IMPLIED,
+	    FACT_CONSENT_IMPLIED | FACT_CONSENT_EXPRESSED,
+	    FACT_CONSENT_IMPLIED | FACT_CONSENT_EXPRESSED | FACT_CONSENT_EXPLICIT,
 	};
 	const Purpose *purpose = reader->purpose;
 	ConsentVerdict verdict;
 
 	consent_evaluate((Consent *) PG_DETOAST_DATUM(consent), purpose->path, strlen(purpose->path),
-					 purpose->version, reader->now, &verdict);
+	                 purpose->version, reader->now, &verdict);
 	reader->line.changes_at = Min(reader->line.changes_at, verdict.changes_at);
 	return given[verdict.level] | (verdict.refused ? FACT_REFUSED : 0);
 }
@@ -140,9 +140,9 @@ state_row(HeapTuple tuple, TupleDesc desc, void *arg)
 	SubjectReader *reader = arg;
 	const char *path = reader->purpose->path;
 	SubjectFacts facts = FACT_KNOWN;
-	bool		isnull;
-	Datum		value;
-	int			slot = 0;
+	bool isnull;
+	Datum value;
+	int slot = 0;
 
 	facts |= consent_facts(reader, catalog_column(tuple, desc, STATE_CONSENT, &isnull));
 	value = catalog_column(tuple, desc, STATE_OBJECTIONS, &isnull);
@@ -165,27 +165,27 @@ static void
 read_state(SubjectReader *reader, const char *text_key, int length)
 {
 	ScanKeyData keys[3];
-	int64		first = (int64) (reader->key.word[0] << 3);
+	int64 first = (int64) (reader->key.word[0] << 3);
 
 	memset(reader->line.facts, 0, sizeof(reader->line.facts));
 	reader->line.changes_at = DT_NOEND;
 	ScanKeyInit(&keys[0], STATE_CATEGORY, BTEqualStrategyNumber, F_INT4EQ,
-				Int32GetDatum(reader->category));
+	            Int32GetDatum(reader->category));
 	if (reader->key_kind == KEY_INT)
 	{
 		ScanKeyInit(&keys[1], STATE_KEY_INT, BTGreaterEqualStrategyNumber, F_INT8GE,
-					Int64GetDatum(first));
+		            Int64GetDatum(first));
 		ScanKeyInit(&keys[2], STATE_KEY_INT, BTLessEqualStrategyNumber, F_INT8LE,
-					Int64GetDatum(first + (CACHE_LINE_SUBJECTS - 1)));
+		            Int64GetDatum(first + (CACHE_LINE_SUBJECTS - 1)));
 		catalog_scan(CATALOG_SUBJECT_STATE_INT, keys, 3, state_row, reader);
 	}
 	else
 	{
-		text	   *key;
+		text *key;
 
 		if (reader->key_kind == KEY_UUID)
 			key = cstring_to_text(
-				DatumGetCString(DirectFunctionCall1(uuid_out, PointerGetDatum(&reader->key))));
+			    DatumGetCString(DirectFunctionCall1(uuid_out, PointerGetDatum(&reader->key))));
 		else
 			key = cstring_to_text_with_len(text_key, length);
 		ScanKeyInit(&keys[1], STATE_KEY, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(key));
@@ -198,22 +198,22 @@ read_state(SubjectReader *reader, const char *text_key, int length)
 static void
 fill_line(SubjectReader *reader, const char *text, int length)
 {
-	bool		own = change_is_own();
+	bool own = change_is_own();
 	const Purpose *purpose = reader->purpose;
-	CacheTag	tag = {
-		.key = reader->key,
-		.database = MyDatabaseId,
-		.category = reader->category,
-		.purpose = purpose->id,
-		.purpose_version = purpose->record_basis ? -purpose->version : purpose->version,
+	CacheTag tag = {
+	    .key = reader->key,
+	    .database = MyDatabaseId,
+	    .category = reader->category,
+	    .purpose = purpose->id,
+	    .purpose_version = purpose->record_basis ? -purpose->version : purpose->version,
 	};
-	uint32		hash = consent_cache_hash(&tag);
+	uint32 hash = consent_cache_hash(&tag);
 
 	reader->partition = consent_change_partition(reader->category, reader->key);
 	reader->own_change = change_own_count();
 	if (!own && consent_cache_get(&tag, hash, &reader->line) &&
-		reader->line.change == consent_change_counter(reader->partition) &&
-		reader->now < reader->line.changes_at)
+	    reader->line.change == consent_change_counter(reader->partition) &&
+	    reader->now < reader->line.changes_at)
 		return;
 
 	/* The counter first, the snapshot after it. */
@@ -228,15 +228,15 @@ static inline bool
 line_holds(const SubjectReader *reader, SubjectKey key)
 {
 	return reader->filled && reader->key.word[0] == key.word[0] &&
-		   reader->key.word[1] == key.word[1] &&
-		   reader->line.change == consent_change_counter(reader->partition) &&
-		   reader->own_change == change_own_count();
+	       reader->key.word[1] == key.word[1] &&
+	       reader->line.change == consent_change_counter(reader->partition) &&
+	       reader->own_change == change_own_count();
 }
 
 SubjectFacts
 subject_facts_int(SubjectReader *reader, int64 value)
 {
-	SubjectKey	key = subject_key_int(value);
+	SubjectKey key = subject_key_int(value);
 
 	if (!line_holds(reader, key))
 	{

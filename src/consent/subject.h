@@ -17,19 +17,19 @@
 typedef struct SubjectReader
 {
 	const Purpose *purpose;
-	int32		category;
-	KeyKind		key_kind;
-	TimestampTz now;		/* decisions are judged by this moment */
+	int32 category;
+	KeyKind key_kind;
+	TimestampTz now; /* decisions are judged by this moment */
 
-	bool		filled;		/* does the line below hold anything? */
-	SubjectKey	key;
-	uint32		partition;
-	uint64		own_change; /* of this backend's own transaction */
-	CacheFacts	line;
+	bool filled; /* does the line below hold anything? */
+	SubjectKey key;
+	uint32 partition;
+	uint64 own_change; /* of this backend's own transaction */
+	CacheFacts line;
 } SubjectReader;
 
 extern void subject_reader_init(SubjectReader *reader, const Purpose *purpose, int32 category,
-								KeyKind key_kind, TimestampTz now);
+                                KeyKind key_kind, TimestampTz now);
 
 /* The facts about the subject with this key.  May read tables, with a snapshot of its own. */
 extern SubjectFacts subject_facts_int(SubjectReader *reader, int64 key);

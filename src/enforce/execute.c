@@ -37,10 +37,11 @@ static void
 refuse_internal(Oid relid)
 {
 	if (!verb_in_progress())
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-						errmsg("table \"%s\" is written by the functions of privacy_guard only",
-							   get_rel_name(relid)),
-						errhint("Call the function in schema privacy_guard that makes the change.")));
+		ereport(ERROR,
+		        (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+		         errmsg("table \"%s\" is written by the functions of privacy_guard only",
+		                get_rel_name(relid)),
+		         errhint("Call the function in schema privacy_guard that makes the change.")));
 }
 
 /* What the guard relies on could be undone in the system catalogs. */
@@ -48,11 +49,13 @@ static void
 refuse_catalog(Oid relid)
 {
 	if (!creating_extension && !allowSystemTableMods && !IsBinaryUpgrade &&
-		!exempt_glass_is_broken())
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-						errmsg("system catalog \"%s\" cannot be written while tables are guarded",
-							   get_rel_name(relid)),
-						errhint("Use ordinary commands, or announce it with privacy_guard.break_glass().")));
+	    !exempt_glass_is_broken())
+		ereport(
+		    ERROR,
+		    (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+		     errmsg("system catalog \"%s\" cannot be written while tables are guarded",
+		            get_rel_name(relid)),
+		     errhint("Use ordinary commands, or announce it with privacy_guard.break_glass().")));
 }
 
 static void
@@ -76,15 +79,14 @@ static FrameRequest
 request_of(QueryDesc *query, int eflags)
 {
 	PlannedStmt *plan = query->plannedstmt;
-	FrameRequest request = {.query = query,
-							.explain_only = (eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0};
-	ListCell   *cell;
-	int			rti = 0;
+	FrameRequest request = {.query = query, .explain_only = (eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0};
+	ListCell *cell;
+	int rti = 0;
 
 	foreach (cell, plan->rtable)
 	{
 		RangeTblEntry *rte = lfirst_node(RangeTblEntry, cell);
-		bool		is_result;
+		bool is_result;
 		const GuardedRelation *relation;
 
 		rti++;
@@ -109,7 +111,7 @@ request_of(QueryDesc *query, int eflags)
 static void
 note_cascade(PlannedStmt *plan)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
 	foreach (cell, plan->resultRelations)
 		exempt_note_cascade(rt_fetch(lfirst_int(cell), plan->rtable)->relid);
@@ -119,9 +121,10 @@ static void
 refuse_unguarded(Oid relid)
 {
 	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-					errmsg("the plan reads or writes guarded table \"%s\" without its guard",
-						   get_rel_name(relid)),
-					errhint("Run the statement again. If it fails again, another extension may have changed the plan.")));
+	                errmsg("the plan reads or writes guarded table \"%s\" without its guard",
+	                       get_rel_name(relid)),
+	                errhint("Run the statement again. If it fails again, another extension may "
+	                        "have changed the plan.")));
 }
 
 /*
@@ -144,7 +147,7 @@ check_execution(QueryDesc *query, int eflags)
 {
 	FrameRequest request;
 	VerifyResult verified;
-	Frame	   *frame;
+	Frame *frame;
 
 	if (policy_state() <= POLICY_EMPTY)
 		return NULL;
@@ -173,7 +176,7 @@ call_start(QueryDesc *query, int eflags)
 static void
 start(QueryDesc *query, int eflags)
 {
-	Frame	   *frame = NULL;
+	Frame *frame = NULL;
 
 	if (exempt_integrity_context() && !verify_plan(query->plannedstmt).any_guard)
 		note_cascade(query->plannedstmt);
@@ -181,7 +184,7 @@ start(QueryDesc *query, int eflags)
 		frame = check_execution(query, eflags);
 
 	if (frame != NULL && query->plannedstmt->parallelModeNeeded &&
-		(frame->exempt || change_is_own()))
+	    (frame->exempt || change_is_own()))
 		stay_serial(query);
 	call_start(query, eflags);
 	if (frame != NULL)
@@ -202,8 +205,8 @@ call_run(COMPAT_RUN_PARAMS)
 static void
 run(COMPAT_RUN_PARAMS)
 {
-	Frame	   *frame = frame_of_query(query);
-	Frame	   *previous;
+	Frame *frame = frame_of_query(query);
+	Frame *previous;
 
 	if (frame == NULL)
 	{
@@ -229,8 +232,8 @@ run(COMPAT_RUN_PARAMS)
 static bool
 is_owner(const Frame *frame, const FrameTable *entry)
 {
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(entry->table->relid));
-	bool		owner;
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(entry->table->relid));
+	bool owner;
 
 	if (!HeapTupleIsValid(tuple))
 		return false;
@@ -246,7 +249,7 @@ tell_withheld(Frame *frame)
 	for (int i = 0; i < frame->n_tables; i++)
 	{
 		FrameTable *entry = &frame->tables[i];
-		int			level = guc_on_withheld;
+		int level = guc_on_withheld;
 
 		if (!entry->is_changed || entry->withheld == 0 || entry->monitored)
 			continue;
@@ -255,10 +258,11 @@ tell_withheld(Frame *frame)
 		if (level == ON_WITHHELD_SILENT)
 			continue;
 		ereport(level == ON_WITHHELD_ERROR ? ERROR : NOTICE,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("the statement passed over withheld rows of guarded table \"%s\"",
-						get_rel_name(entry->table->relid)),
-				 errhint("To change every row, announce it with privacy_guard.break_glass(); to go on without them, SET privacy_guard.on_withheld = silent.")));
+		        (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+		         errmsg("the statement passed over withheld rows of guarded table \"%s\"",
+		                get_rel_name(entry->table->relid)),
+		         errhint("To change every row, announce it with privacy_guard.break_glass(); to go "
+		                 "on without them, SET privacy_guard.on_withheld = silent.")));
 	}
 }
 
@@ -275,8 +279,8 @@ call_finish(QueryDesc *query)
 static void
 finish(QueryDesc *query)
 {
-	Frame	   *frame = frame_of_query(query);
-	Frame	   *previous;
+	Frame *frame = frame_of_query(query);
+	Frame *previous;
 
 	if (frame == NULL)
 	{

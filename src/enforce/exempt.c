@@ -56,7 +56,7 @@ exempt_announce_break_glass(PG_FUNCTION_ARGS)
 {
 	if (!verb_in_progress())
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-						errmsg("break-glass is opened by privacy_guard.break_glass() only")));
+		                errmsg("break-glass is opened by privacy_guard.break_glass() only")));
 	glass_announced = PG_GETARG_TIMESTAMPTZ(0);
 	PG_RETURN_VOID();
 }
@@ -64,7 +64,7 @@ exempt_announce_break_glass(PG_FUNCTION_ARGS)
 Datum
 exempt_close_break_glass(PG_FUNCTION_ARGS)
 {
-	bool		was_open = exempt_glass_is_broken();
+	bool was_open = exempt_glass_is_broken();
 
 	glass_announced = glass_open_until = 0;
 	PG_RETURN_BOOL(was_open);
@@ -87,7 +87,7 @@ exempt_execution(Oid role)
 bool
 exempt_set_validating(bool validating)
 {
-	bool		was = validating_foreign_key;
+	bool was = validating_foreign_key;
 
 	validating_foreign_key = validating;
 	return was;
@@ -115,8 +115,8 @@ is_plain_operand(Node *node)
 			return is_plain_operand((Node *) ((RelabelType *) node)->arg);
 		case T_FuncExpr:
 			return ((FuncExpr *) node)->funcformat != COERCE_EXPLICIT_CALL &&
-				   ((FuncExpr *) node)->funcid < FirstNormalObjectId &&
-				   is_plain_operand(linitial(((FuncExpr *) node)->args));
+			       ((FuncExpr *) node)->funcid < FirstNormalObjectId &&
+			       is_plain_operand(linitial(((FuncExpr *) node)->args));
 		default:
 			return false;
 	}
@@ -126,7 +126,7 @@ is_plain_operand(Node *node)
 static bool
 is_plain_condition(Node *node)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
 	if (node == NULL)
 		return true;
@@ -153,8 +153,8 @@ is_plain_condition(Node *node)
 			return is_plain_condition(((FromExpr *) node)->quals);
 		case T_JoinExpr:
 			return is_plain_condition(((JoinExpr *) node)->larg) &&
-				   is_plain_condition(((JoinExpr *) node)->rarg) &&
-				   is_plain_condition(((JoinExpr *) node)->quals);
+			       is_plain_condition(((JoinExpr *) node)->rarg) &&
+			       is_plain_condition(((JoinExpr *) node)->quals);
 		case T_RangeTblRef:
 			return true;
 		default:
@@ -169,25 +169,25 @@ is_plain_condition(Node *node)
 bool
 exempt_integrity_query(const Query *query)
 {
-	ListCell   *cell;
-	bool		lookup = query->commandType == CMD_SELECT && !validating_foreign_key;
+	ListCell *cell;
+	bool lookup = query->commandType == CMD_SELECT && !validating_foreign_key;
 
 	if (!exempt_integrity_context())
 		return false;
 	if (query->commandType == CMD_INSERT || query->commandType == CMD_MERGE ||
-		query->cteList != NIL || query->hasSubLinks || query->setOperations != NULL ||
-		query->returningList != NIL || query->hasAggs || query->hasTargetSRFs ||
-		query->hasWindowFuncs || query->limitCount != NULL || query->havingQual != NULL)
+	    query->cteList != NIL || query->hasSubLinks || query->setOperations != NULL ||
+	    query->returningList != NIL || query->hasAggs || query->hasTargetSRFs ||
+	    query->hasWindowFuncs || query->limitCount != NULL || query->havingQual != NULL)
 		return false;
 	if (lookup && (query->rowMarks == NIL || list_length(query->rtable) != 1))
 		return false;
 	foreach (cell, query->rtable)
 		if (lfirst_node(RangeTblEntry, cell)->rtekind != RTE_RELATION &&
-			lfirst_node(RangeTblEntry, cell)->rtekind != RTE_JOIN)
+		    lfirst_node(RangeTblEntry, cell)->rtekind != RTE_JOIN)
 			return false;
 	foreach (cell, query->targetList)
 	{
-		Node	   *expr = (Node *) lfirst_node(TargetEntry, cell)->expr;
+		Node *expr = (Node *) lfirst_node(TargetEntry, cell)->expr;
 
 		if (!is_plain_operand(expr) || (lookup && !IsA(expr, Const)))
 			return false;

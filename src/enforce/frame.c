@@ -34,8 +34,8 @@ static void check_table(Frame *frame, FrameTable *entry);
 static List *
 guarded_among(List *relids)
 {
-	List	   *tables = NIL;
-	ListCell   *cell;
+	List *tables = NIL;
+	ListCell *cell;
 
 	foreach (cell, relids)
 	{
@@ -54,10 +54,12 @@ check_pending(FrameTable *entry)
 	entry->verdict = FRAME_PASS;
 	if (!entry->is_read)
 		return;
-	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					errmsg("guarded table \"%s\" is pending after a restore or copy",
-						   get_rel_name(entry->table->relid)),
-					errhint("A data steward can verify and release it with privacy_guard.finish_restore().")));
+	ereport(
+	    ERROR,
+	    (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+	     errmsg("guarded table \"%s\" is pending after a restore or copy",
+	            get_rel_name(entry->table->relid)),
+	     errhint("A data steward can verify and release it with privacy_guard.finish_restore().")));
 }
 
 static const Purpose *
@@ -70,8 +72,9 @@ declared_purpose(void)
 	purpose = policy_purpose(guc_purpose);
 	if (purpose == NULL)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
-						errmsg("purpose \"%s\" does not exist", guc_purpose),
-						errhint("privacy_guard.purposes lists the purposes; a data steward can add one with privacy_guard.create_purpose().")));
+		                errmsg("purpose \"%s\" does not exist", guc_purpose),
+		                errhint("privacy_guard.purposes lists the purposes; a data steward can add "
+		                        "one with privacy_guard.create_purpose().")));
 	return purpose;
 }
 
@@ -79,7 +82,7 @@ declared_purpose(void)
 static void
 frame_forget(void *arg)
 {
-	Frame	   *frame = arg;
+	Frame *frame = arg;
 
 	for (Frame **link = &open_frames; *link != NULL; link = &(*link)->outer)
 		if (*link == frame)
@@ -95,9 +98,9 @@ frame_forget(void *arg)
 static Frame *
 frame_create(QueryDesc *query)
 {
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "privacy_guard frame",
-												  ALLOCSET_SMALL_SIZES);
-	Frame	   *frame = MemoryContextAllocZero(context, sizeof(Frame));
+	MemoryContext context =
+	    AllocSetContextCreate(CurrentMemoryContext, "privacy_guard frame", ALLOCSET_SMALL_SIZES);
+	Frame *frame = MemoryContextAllocZero(context, sizeof(Frame));
 	MemoryContextCallback *callback = MemoryContextAlloc(context, sizeof(*callback));
 
 	frame->context = context;
@@ -114,11 +117,11 @@ frame_create(QueryDesc *query)
 Frame *
 frame_prepare(const FrameRequest *request)
 {
-	Frame	   *frame;
-	List	   *tables;
-	List	   *read;
-	List	   *changed;
-	ListCell   *cell;
+	Frame *frame;
+	List *tables;
+	List *read;
+	List *changed;
+	ListCell *cell;
 
 	/* Rules may have changed since the plan was locked and made. */
 	AcceptInvalidationMessages();
@@ -131,8 +134,8 @@ frame_prepare(const FrameRequest *request)
 		MemoryContextDelete(frame->context);
 		return NULL;
 	}
-	frame->tables = MemoryContextAllocZero(frame->context,
-										   list_length(tables) * sizeof(FrameTable));
+	frame->tables =
+	    MemoryContextAllocZero(frame->context, list_length(tables) * sizeof(FrameTable));
 	read = guarded_among(request->read);
 	changed = guarded_among(request->changed);
 	frame->exempt = request->explain_only || exempt_execution(frame->role);
@@ -180,18 +183,24 @@ check_table(Frame *frame, FrameTable *entry)
 			return;
 		entry->verdict = FRAME_HIDE;
 		if (guc_on_no_purpose == ON_NO_PURPOSE_ERROR)
-			ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-							errmsg("no purpose is declared for guarded table \"%s\"", name),
-							errhint("Declare one in the transaction, as in SET LOCAL privacy_guard.purpose = 'billing', or give the role a default with ALTER ROLE ... SET.")));
+			ereport(
+			    ERROR,
+			    (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			     errmsg("no purpose is declared for guarded table \"%s\"", name),
+			     errhint("Declare one in the transaction, as in SET LOCAL privacy_guard.purpose = "
+			             "'billing', or give the role a default with ALTER ROLE ... SET.")));
 		return;
 	}
 	if (!policy_entitled(frame->role, purpose))
 	{
 		if (!monitored_refusal(frame, entry, REPORT_NOT_ENTITLED))
-			ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-							errmsg("role \"%s\" may not process guarded table \"%s\" for purpose \"%s\"",
-								   GetUserNameFromId(frame->role, false), name, purpose->path),
-							errhint("A data steward can entitle the role with privacy_guard.grant_purpose().")));
+			ereport(
+			    ERROR,
+			    (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			     errmsg("role \"%s\" may not process guarded table \"%s\" for purpose \"%s\"",
+			            GetUserNameFromId(frame->role, false), name, purpose->path),
+			     errhint(
+			         "A data steward can entitle the role with privacy_guard.grant_purpose().")));
 		return;
 	}
 	rule = policy_rule(entry->table, purpose);
@@ -199,18 +208,20 @@ check_table(Frame *frame, FrameTable *entry)
 	{
 		if (!monitored_refusal(frame, entry, rule->prohibited ? REPORT_PROHIBITED : REPORT_NO_RULE))
 			ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-							rule->prohibited
-								? errmsg("purpose \"%s\" is prohibited on guarded table \"%s\"",
-										 purpose->path, name)
-								: errmsg("no rule permits purpose \"%s\" on guarded table \"%s\"",
-										 purpose->path, name),
-							errhint("A data steward can permit it with privacy_guard.permit().")));
+			                rule->prohibited
+			                    ? errmsg("purpose \"%s\" is prohibited on guarded table \"%s\"",
+			                             purpose->path, name)
+			                    : errmsg("no rule permits purpose \"%s\" on guarded table \"%s\"",
+			                             purpose->path, name),
+			                errhint("A data steward can permit it with privacy_guard.permit().")));
 		return;
 	}
 	if (!row_security)
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-						errmsg("rows of guarded table \"%s\" cannot be read with row_security off", name),
-						errhint("Leave row_security on. For a whole dump, let a data steward exempt the role with privacy_guard.exempt_role().")));
+		ereport(ERROR,
+		        (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+		         errmsg("rows of guarded table \"%s\" cannot be read with row_security off", name),
+		         errhint("Leave row_security on. For a whole dump, let a data steward exempt the "
+		                 "role with privacy_guard.exempt_role().")));
 	entry->verdict = FRAME_DECIDE;
 	entry->mask = rule->mask;
 }
@@ -243,7 +254,7 @@ frame_current(void)
 Frame *
 frame_enter(Frame *frame)
 {
-	Frame	   *previous = current;
+	Frame *previous = current;
 
 	current = frame;
 	return previous;
@@ -268,8 +279,9 @@ void
 frame_check_purpose(const Frame *frame)
 {
 	if (frame->purpose != NULL && strcmp(frame->purpose->path, guc_purpose) != 0)
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-						errmsg("the statement was started for purpose \"%s\" and cannot go on for another",
-							   frame->purpose->path),
-						errhint("Close the cursor and open it again for the present purpose.")));
+		ereport(ERROR,
+		        (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+		         errmsg("the statement was started for purpose \"%s\" and cannot go on for another",
+		                frame->purpose->path),
+		         errhint("Close the cursor and open it again for the present purpose.")));
 }

@@ -14,45 +14,45 @@
 typedef enum FrameVerdict
 {
 	FRAME_DECIDE, /* by subject */
-	FRAME_PASS,	  /* exempt */
-	FRAME_HIDE	  /* no purpose, and the session asked for empty results */
+	FRAME_PASS,   /* exempt */
+	FRAME_HIDE    /* no purpose, and the session asked for empty results */
 } FrameVerdict;
 
 typedef struct FrameTable
 {
 	const GuardedTable *table;
 	FrameVerdict verdict;
-	bool		monitored; /* count what would be withheld, withhold nothing */
-	bool		is_read;
-	bool		is_changed; /* by UPDATE, DELETE or MERGE */
+	bool monitored; /* count what would be withheld, withhold nothing */
+	bool is_read;
+	bool is_changed; /* by UPDATE, DELETE or MERGE */
 	DecisionMask mask;
-	uint64		withheld;
+	uint64 withheld;
 	struct ViaCache *via; /* parents looked up so far */
 } FrameTable;
 
 typedef struct Frame
 {
 	struct Frame *outer; /* the frame opened before this one */
-	QueryDesc  *query;	 /* NULL for COPY FROM */
-	void	   *pin;
+	QueryDesc *query;    /* NULL for COPY FROM */
+	void *pin;
 	MemoryContext context;
 	const Purpose *purpose; /* NULL when exempt or empty */
-	Oid			role;
+	Oid role;
 	TimestampTz now;
-	bool		exempt;
-	bool		has_run;
-	int			n_tables;
+	bool exempt;
+	bool has_run;
+	int n_tables;
 	FrameTable *tables;
 } Frame;
 
 /* What an execution does with guarded relations; lists of their oids. */
 typedef struct FrameRequest
 {
-	QueryDesc  *query;	/* NULL for COPY FROM */
-	List	   *touched; /* all of them */
-	List	   *read;	/* those whose rows are read, also to be changed */
-	List	   *changed; /* those that UPDATE, DELETE or MERGE names */
-	bool		explain_only;
+	QueryDesc *query; /* NULL for COPY FROM */
+	List *touched;    /* all of them */
+	List *read;       /* those whose rows are read, also to be changed */
+	List *changed;    /* those that UPDATE, DELETE or MERGE names */
+	bool explain_only;
 } FrameRequest;
 
 /*

@@ -37,11 +37,11 @@
 /* How the columns of one relation are judged for one execution. */
 typedef struct Judge
 {
-	Frame	   *frame;
+	Frame *frame;
 	FrameTable *entry;
-	const GuardedTable *spec;	/* whose columns are judged: the table, or where its path ends */
-	int			n_columns;
-	Oid			type[MAX_SUBJECT_COLUMNS + 1];
+	const GuardedTable *spec; /* whose columns are judged: the table, or where its path ends */
+	int n_columns;
+	Oid type[MAX_SUBJECT_COLUMNS + 1];
 	SubjectReader reader;
 } Judge;
 
@@ -56,21 +56,21 @@ PG_FUNCTION_INFO_V1(library_loaded);
 static Node *
 make_call(Oid function, const GuardedRelation *relation, Index varno)
 {
-	List	   *args = list_make2(makeNullConst(INTERNALOID, -1, InvalidOid),
-								  makeConst(REGCLASSOID, -1, InvalidOid, sizeof(Oid),
-											ObjectIdGetDatum(relation->table->relid), false, true));
+	List *args = list_make2(makeNullConst(INTERNALOID, -1, InvalidOid),
+	                        makeConst(REGCLASSOID, -1, InvalidOid, sizeof(Oid),
+	                                  ObjectIdGetDatum(relation->table->relid), false, true));
 
 	for (int i = 0; i < relation->n_args; i++)
 	{
-		Oid			type;
-		Oid			collation;
-		int32		typmod;
+		Oid type;
+		Oid collation;
+		int32 typmod;
 
 		get_atttypetypmodcoll(relation->relid, relation->arg[i], &type, &typmod, &collation);
 		args = lappend(args, makeVar(varno, relation->arg[i], type, typmod, collation, 0));
 	}
 	return (Node *) makeFuncExpr(function, BOOLOID, args, InvalidOid, InvalidOid,
-								 COERCE_EXPLICIT_CALL);
+	                             COERCE_EXPLICIT_CALL);
 }
 
 Node *
@@ -89,8 +89,8 @@ bool
 guard_is_call(Node *node)
 {
 	return node != NULL && IsA(node, FuncExpr) &&
-		   (((FuncExpr *) node)->funcid == policy_guard_function() ||
-			((FuncExpr *) node)->funcid == policy_conflict_guard_function());
+	       (((FuncExpr *) node)->funcid == policy_guard_function() ||
+	        ((FuncExpr *) node)->funcid == policy_conflict_guard_function());
 }
 
 /* ---- judging ---- */
@@ -116,7 +116,7 @@ judge_init(Judge *judge, Frame *frame, FrameTable *entry)
 	}
 	judge->n_columns = judge->spec->n_subjects;
 	subject_reader_init(&judge->reader, frame->purpose, judge->spec->category,
-						judge->spec->key_kind, frame->now);
+	                    judge->spec->key_kind, frame->now);
 }
 
 static SubjectFacts
@@ -133,12 +133,11 @@ subject_facts(Judge *judge, Oid type, Datum value)
 		case UUIDOID:
 			return subject_facts_uuid(&judge->reader, DatumGetUUIDP(value)->data);
 		default:
-			{
-				struct varlena *text = PG_DETOAST_DATUM_PACKED(value);
+		{
+			struct varlena *text = PG_DETOAST_DATUM_PACKED(value);
 
-				return subject_facts_text(&judge->reader, VARDATA_ANY(text),
-										  VARSIZE_ANY_EXHDR(text));
-			}
+			return subject_facts_text(&judge->reader, VARDATA_ANY(text), VARSIZE_ANY_EXHDR(text));
+		}
 	}
 }
 
@@ -152,7 +151,7 @@ own_consent_permits(Judge *judge, Datum consent, bool isnull, SubjectFacts facts
 	if (isnull || (facts & FACT_REFUSED) != 0)
 		return false;
 	consent_evaluate((Consent *) PG_DETOAST_DATUM(consent), purpose->path, strlen(purpose->path),
-					 purpose->version, judge->frame->now, &verdict);
+	                 purpose->version, judge->frame->now, &verdict);
 	return verdict.level >= judge->entry->mask.consent_level;
 }
 
@@ -161,7 +160,7 @@ static bool
 columns_permit(Judge *judge, const Datum *value, const bool *null)
 {
 	const DecisionMask *mask = &judge->entry->mask;
-	int			n = judge->n_columns;
+	int n = judge->n_columns;
 	SubjectFacts all_facts = 0;
 
 	for (int i = 0; i < n; i++)
@@ -204,9 +203,9 @@ row_permitted(Judge *judge, const Datum *value, const bool *null, Snapshot snaps
 static Judge *
 judge_of_call(FunctionCallInfo fcinfo)
 {
-	Frame	   *frame = frame_current();
+	Frame *frame = frame_current();
 	FrameTable *entry;
-	Judge	   *judge;
+	Judge *judge;
 
 	if (PG_NARGS() <= FIRST_COLUMN_ARG || PG_ARGISNULL(1))
 		elog(ERROR, "privacy_guard: malformed guard");
@@ -217,8 +216,7 @@ judge_of_call(FunctionCallInfo fcinfo)
 	judge_init(judge, frame, entry);
 	if (entry->table->n_subjects > 0)
 		for (int i = FIRST_COLUMN_ARG; i < PG_NARGS(); i++)
-			judge->type[i - FIRST_COLUMN_ARG] =
-				getBaseType(get_fn_expr_argtype(fcinfo->flinfo, i));
+			judge->type[i - FIRST_COLUMN_ARG] = getBaseType(get_fn_expr_argtype(fcinfo->flinfo, i));
 	fcinfo->flinfo->fn_extra = judge;
 	return judge;
 }
@@ -226,9 +224,9 @@ judge_of_call(FunctionCallInfo fcinfo)
 static bool
 call_permits(FunctionCallInfo fcinfo, Judge *judge)
 {
-	Datum		value[MAX_SUBJECT_COLUMNS + 1];
-	bool		null[MAX_SUBJECT_COLUMNS + 1];
-	int			n = Min(PG_NARGS() - FIRST_COLUMN_ARG, MAX_SUBJECT_COLUMNS + 1);
+	Datum value[MAX_SUBJECT_COLUMNS + 1];
+	bool null[MAX_SUBJECT_COLUMNS + 1];
+	int n = Min(PG_NARGS() - FIRST_COLUMN_ARG, MAX_SUBJECT_COLUMNS + 1);
 
 	for (int i = 0; i < n; i++)
 	{
@@ -242,7 +240,7 @@ call_permits(FunctionCallInfo fcinfo, Judge *judge)
 Datum
 guard(PG_FUNCTION_ARGS)
 {
-	Judge	   *judge = fcinfo->flinfo->fn_extra;
+	Judge *judge = fcinfo->flinfo->fn_extra;
 
 	if (unlikely(judge == NULL))
 		judge = judge_of_call(fcinfo);
@@ -256,7 +254,7 @@ guard(PG_FUNCTION_ARGS)
 Datum
 guard_conflict(PG_FUNCTION_ARGS)
 {
-	Judge	   *judge = fcinfo->flinfo->fn_extra;
+	Judge *judge = fcinfo->flinfo->fn_extra;
 
 	if (judge == NULL)
 		judge = judge_of_call(fcinfo);
@@ -264,10 +262,14 @@ guard_conflict(PG_FUNCTION_ARGS)
 	{
 		judge->entry->withheld++;
 		if (!judge->entry->monitored)
-			ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-							errmsg("the existing row of guarded table \"%s\" may not be updated for this purpose",
-								   get_rel_name(judge->entry->table->relid)),
-							errhint("Use ON CONFLICT DO NOTHING, or ask a data steward about privacy_guard.explain_access().")));
+			ereport(
+			    ERROR,
+			    (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			     errmsg(
+			         "the existing row of guarded table \"%s\" may not be updated for this purpose",
+			         get_rel_name(judge->entry->table->relid)),
+			     errhint("Use ON CONFLICT DO NOTHING, or ask a data steward about "
+			             "privacy_guard.explain_access().")));
 	}
 	PG_RETURN_BOOL(true);
 }
@@ -276,7 +278,7 @@ guard_conflict(PG_FUNCTION_ARGS)
 Datum
 guard_support(PG_FUNCTION_ARGS)
 {
-	Node	   *request = (Node *) PG_GETARG_POINTER(0);
+	Node *request = (Node *) PG_GETARG_POINTER(0);
 
 	if (IsA(request, SupportRequestSelectivity))
 	{
@@ -301,11 +303,11 @@ library_loaded(PG_FUNCTION_ARGS)
 /* Judge a tuple of a guarded relation. */
 static bool
 tuple_permitted(Frame *frame, FrameTable *entry, const GuardedRelation *relation, HeapTuple tuple,
-				TupleDesc desc)
+                TupleDesc desc)
 {
-	Judge		judge = {0};
-	Datum		value[MAX_SUBJECT_COLUMNS + 1];
-	bool		null[MAX_SUBJECT_COLUMNS + 1];
+	Judge judge = {0};
+	Datum value[MAX_SUBJECT_COLUMNS + 1];
+	bool null[MAX_SUBJECT_COLUMNS + 1];
 
 	judge_init(&judge, frame, entry);
 	for (int i = 0; i < relation->n_args; i++)
@@ -321,13 +323,13 @@ tuple_permitted(Frame *frame, FrameTable *entry, const GuardedRelation *relation
 static Frame *
 frame_of_writer(const GuardedRelation *relation)
 {
-	Frame	   *frame = frame_current();
+	Frame *frame = frame_current();
 
 	if (frame_table(frame, relation->table->relid) != NULL)
 		return frame;
 	if (exempt_is_cascade(relation->relid) || policy_state() == POLICY_PENDING)
 		return NULL;
-	return frame_prepare(&(FrameRequest) {.touched = list_make1_oid(relation->relid)});
+	return frame_prepare(&(FrameRequest){.touched = list_make1_oid(relation->relid)});
 }
 
 /*
@@ -340,16 +342,16 @@ check_new_row(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 	const GuardedRelation *relation;
-	HeapTuple	tuple;
-	Frame	   *frame;
+	HeapTuple tuple;
+	Frame *frame;
 	FrameTable *entry;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_AFTER(trigger->tg_event) ||
-		!TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
+	    !TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
 		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-						errmsg("check_new_row() is an AFTER ROW trigger function")));
-	tuple = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newtuple
-														: trigger->tg_trigtuple;
+		                errmsg("check_new_row() is an AFTER ROW trigger function")));
+	tuple =
+	    TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newtuple : trigger->tg_trigtuple;
 	relation = policy_relation(RelationGetRelid(trigger->tg_relation));
 	if (relation == NULL || relation->table == NULL)
 		PG_RETURN_POINTER(NULL);
@@ -361,11 +363,13 @@ check_new_row(PG_FUNCTION_ARGS)
 	{
 		entry->withheld++;
 		if (!entry->monitored)
-			ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-							errmsg("new row of guarded table \"%s\" is not permitted for purpose \"%s\"",
-								   get_rel_name(relation->table->relid),
-								   frame->purpose ? frame->purpose->path : ""),
-							errhint("Record the data subject's consent or other legal basis first, or work for a purpose that has one.")));
+			ereport(ERROR,
+			        (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			         errmsg("new row of guarded table \"%s\" is not permitted for purpose \"%s\"",
+			                get_rel_name(relation->table->relid),
+			                frame->purpose ? frame->purpose->path : ""),
+			         errhint("Record the data subject's consent or other legal basis first, or "
+			                 "work for a purpose that has one.")));
 	}
 	PG_RETURN_POINTER(NULL);
 }

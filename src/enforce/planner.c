@@ -32,7 +32,7 @@ static planner_hook_type prev_planner_hook = NULL;
 static needs_fmgr_hook_type prev_needs_fmgr_hook = NULL;
 
 /* Above zero while planning for a role that row security skips. */
-static int	unpoliced_depth = 0;
+static int unpoliced_depth = 0;
 
 static const GuardedRelation *
 guarded(const RangeTblEntry *rte)
@@ -48,19 +48,19 @@ guarded(const RangeTblEntry *rte)
 static void
 guard_reads(Query *query)
 {
-	ListCell   *cell;
-	Index		varno = 0;
+	ListCell *cell;
+	Index varno = 0;
 
 	foreach (cell, query->rtable)
 	{
 		RangeTblEntry *rte = lfirst_node(RangeTblEntry, cell);
 		const GuardedRelation *relation = guarded(rte);
-		Node	   *expression;
+		Node *expression;
 
 		varno++;
 		/* The target of an INSERT is not scanned. */
 		if (relation == NULL ||
-			(varno == query->resultRelation && query->commandType == CMD_INSERT))
+		    (varno == query->resultRelation && query->commandType == CMD_INSERT))
 			continue;
 		expression = guard_expression(relation, varno);
 		if (!list_member(rte->securityQuals, expression))
@@ -73,14 +73,14 @@ guard_conflicts(Query *query)
 {
 	const GuardedRelation *relation;
 	WithCheckOption *check;
-	ListCell   *cell;
+	ListCell *cell;
 
 	foreach (cell, query->withCheckOptions)
 		if (guard_is_call(lfirst_node(WithCheckOption, cell)->qual))
 			query->withCheckOptions = foreach_delete_current(query->withCheckOptions, cell);
 
 	if (query->commandType != CMD_INSERT || query->onConflict == NULL ||
-		query->onConflict->action != ONCONFLICT_UPDATE)
+	    query->onConflict->action != ONCONFLICT_UPDATE)
 		return;
 	relation = guarded(list_nth_node(RangeTblEntry, query->rtable, query->resultRelation - 1));
 	if (relation == NULL)
@@ -100,7 +100,7 @@ guard_query_walker(Node *node, void *context)
 		return false;
 	if (IsA(node, Query))
 	{
-		Query	   *query = (Query *) node;
+		Query *query = (Query *) node;
 
 		if (query->commandType != CMD_UTILITY && !exempt_integrity_query(query))
 		{
@@ -124,8 +124,8 @@ static PlannedStmt *
 guarding_planner(Query *parse, const char *query_string, int cursor_options, ParamListInfo params)
 {
 	PlannedStmt *result;
-	void	   *pin;
-	int			depth = unpoliced_depth;
+	void *pin;
+	int depth = unpoliced_depth;
 
 	if (policy_state() <= POLICY_EMPTY)
 		return call_planner(parse, query_string, cursor_options, params);

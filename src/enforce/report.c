@@ -28,18 +28,18 @@
 
 typedef struct ReportKey
 {
-	Oid			database;
-	Oid			role;
-	Oid			relation;
-	int32		purpose; /* its number; 0 for none */
-	uint64		fingerprint;
+	Oid database;
+	Oid role;
+	Oid relation;
+	int32 purpose; /* its number; 0 for none */
+	uint64 fingerprint;
 	ReportReason reason;
-	bool		monitored;
+	bool monitored;
 } ReportKey;
 
 typedef struct ReportEntry
 {
-	ReportKey	key;
+	ReportKey key;
 	pg_atomic_uint64 statements;
 	pg_atomic_uint64 rows;
 	TimestampTz first_seen;
@@ -48,7 +48,7 @@ typedef struct ReportEntry
 
 typedef struct ReportShared
 {
-	LWLock		lock;
+	LWLock lock;
 	pg_atomic_uint64 lost;
 } ReportShared;
 
@@ -62,14 +62,14 @@ Size
 report_shmem_size(void)
 {
 	return add_size(MAXALIGN(sizeof(ReportShared)),
-					hash_estimate_size(REPORT_ENTRIES, sizeof(ReportEntry)));
+	                hash_estimate_size(REPORT_ENTRIES, sizeof(ReportEntry)));
 }
 
 void
 report_shmem_attach(void)
 {
-	HASHCTL		info = {.keysize = sizeof(ReportKey), .entrysize = sizeof(ReportEntry)};
-	bool		found;
+	HASHCTL info = {.keysize = sizeof(ReportKey), .entrysize = sizeof(ReportEntry)};
+	bool found;
 
 	shared = ShmemInitStruct("privacy_guard report", sizeof(ReportShared), &found);
 	if (!found)
@@ -79,7 +79,7 @@ report_shmem_attach(void)
 	}
 	LWLockRegisterTranche(shared->lock.tranche, "privacy_guard_report");
 	entries = ShmemInitHash("privacy_guard report entries", REPORT_ENTRIES, REPORT_ENTRIES, &info,
-							HASH_ELEM | HASH_BLOBS | HASH_FIXED_SIZE);
+	                        HASH_ELEM | HASH_BLOBS | HASH_FIXED_SIZE);
 }
 
 static void
@@ -94,7 +94,7 @@ static void
 count(const ReportKey *key, uint64 rows)
 {
 	ReportEntry *entry;
-	bool		found;
+	bool found;
 
 	LWLockAcquire(&shared->lock, LW_SHARED);
 	entry = hash_search(entries, key, HASH_FIND, NULL);
@@ -125,7 +125,7 @@ count(const ReportKey *key, uint64 rows)
 static ReportKey
 make_key(const Frame *frame, const FrameTable *table, ReportReason reason)
 {
-	ReportKey	key;
+	ReportKey key;
 
 	memset(&key, 0, sizeof(key));
 	key.database = MyDatabaseId;
@@ -141,7 +141,7 @@ make_key(const Frame *frame, const FrameTable *table, ReportReason reason)
 void
 report_refusal(Frame *frame, FrameTable *table, ReportReason reason)
 {
-	ReportKey	key = make_key(frame, table, reason);
+	ReportKey key = make_key(frame, table, reason);
 
 	count(&key, 0);
 }
@@ -155,7 +155,7 @@ report_withheld(Frame *frame)
 
 		if (table->withheld > 0)
 		{
-			ReportKey	key = make_key(frame, table, REPORT_ROWS);
+			ReportKey key = make_key(frame, table, REPORT_ROWS);
 
 			count(&key, table->withheld);
 			table->withheld = 0;
@@ -166,9 +166,9 @@ report_withheld(Frame *frame)
 /* ---- SQL ---- */
 
 static const char *const reason_names[] = {
-	[REPORT_NO_PURPOSE] = "no_purpose",	  [REPORT_NOT_ENTITLED] = "not_entitled",
-	[REPORT_NO_RULE] = "no_rule",		  [REPORT_PROHIBITED] = "prohibited",
-	[REPORT_ROWS] = "rows_withheld",
+    [REPORT_NO_PURPOSE] = "no_purpose", [REPORT_NOT_ENTITLED] = "not_entitled",
+    [REPORT_NO_RULE] = "no_rule",       [REPORT_PROHIBITED] = "prohibited",
+    [REPORT_ROWS] = "rows_withheld",
 };
 
 /*
@@ -188,8 +188,8 @@ report_read(PG_FUNCTION_ARGS)
 	hash_seq_init(&seq, entries);
 	while ((entry = hash_seq_search(&seq)) != NULL)
 	{
-		bool		nulls[10] = {false};
-		Datum		values[10];
+		bool nulls[10] = {false};
+		Datum values[10];
 
 		if (entry->key.database != MyDatabaseId)
 			continue;

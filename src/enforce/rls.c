@@ -27,7 +27,7 @@ static RowSecurityPolicy *
 make_policy(Oid role, Expr *qual, char command)
 {
 	RowSecurityPolicy *policy = palloc0(sizeof(RowSecurityPolicy));
-	Datum		roles = ObjectIdGetDatum(role);
+	Datum roles = ObjectIdGetDatum(role);
 
 	policy->policy_name = pstrdup(RLS_POLICY_NAME);
 	policy->polcmd = command;
@@ -40,9 +40,8 @@ make_policy(Oid role, Expr *qual, char command)
 static const GuardedRelation *
 guarded(Relation relation)
 {
-	const GuardedRelation *found = policy_state() > POLICY_EMPTY
-									   ? policy_relation(RelationGetRelid(relation))
-									   : NULL;
+	const GuardedRelation *found =
+	    policy_state() > POLICY_EMPTY ? policy_relation(RelationGetRelid(relation)) : NULL;
 
 	return found != NULL && found->table != NULL ? found : NULL;
 }
@@ -50,13 +49,13 @@ guarded(Relation relation)
 static List *
 restrictive(CmdType command, Relation relation)
 {
-	List	   *policies = prev_restrictive_hook ? prev_restrictive_hook(command, relation) : NIL;
+	List *policies = prev_restrictive_hook ? prev_restrictive_hook(command, relation) : NIL;
 	const GuardedRelation *found = guarded(relation);
 
 	if (found != NULL)
 	{
-		RowSecurityPolicy *policy = make_policy(ACL_ID_PUBLIC, (Expr *) guard_expression(found, 1),
-												'*');
+		RowSecurityPolicy *policy =
+		    make_policy(ACL_ID_PUBLIC, (Expr *) guard_expression(found, 1), '*');
 
 		policy->permissive = false;
 		policies = lappend(policies, policy);
@@ -67,14 +66,14 @@ restrictive(CmdType command, Relation relation)
 static List *
 permissive(CmdType command, Relation relation)
 {
-	List	   *policies = prev_permissive_hook ? prev_permissive_hook(command, relation) : NIL;
+	List *policies = prev_permissive_hook ? prev_permissive_hook(command, relation) : NIL;
 	const GuardedRelation *found = guarded(relation);
 
 	if (found != NULL && found->prior != PRIOR_FORCED)
-		policies = lappend(policies,
-						   make_policy(found->prior == PRIOR_OFF ? ACL_ID_PUBLIC
-																		: relation->rd_rel->relowner,
-									   (Expr *) makeBoolConst(true, false), '*'));
+		policies =
+		    lappend(policies, make_policy(found->prior == PRIOR_OFF ? ACL_ID_PUBLIC
+		                                                            : relation->rd_rel->relowner,
+		                                  (Expr *) makeBoolConst(true, false), '*'));
 	return policies;
 }
 

@@ -52,13 +52,13 @@ found_unguarded(VerifyContext *context, const GuardedRelation *relation)
 static bool
 is_column(Node *arg, Scan *scan, AttrNumber column)
 {
-	Var		   *var = (Var *) arg;
+	Var *var = (Var *) arg;
 
 	if (!IsA(arg, Var))
 		return false;
 	if (IsA(scan, IndexOnlyScan) && var->varno == INDEX_VAR)
 	{
-		List	   *columns = ((IndexOnlyScan *) scan)->indextlist;
+		List *columns = ((IndexOnlyScan *) scan)->indextlist;
 		TargetEntry *entry;
 
 		if (var->varattno < 1 || var->varattno > list_length(columns))
@@ -72,22 +72,21 @@ is_column(Node *arg, Scan *scan, AttrNumber column)
 static bool
 is_guard_of(Node *qual, Scan *scan, const GuardedRelation *relation)
 {
-	FuncExpr   *call = (FuncExpr *) qual;
-	Const	   *table;
-	int			i = 0;
-	ListCell   *cell;
+	FuncExpr *call = (FuncExpr *) qual;
+	Const *table;
+	int i = 0;
+	ListCell *cell;
 
 	if (!IsA(qual, FuncExpr) || call->funcid != policy_guard_function() ||
-		list_length(call->args) != relation->n_args + 2)
+	    list_length(call->args) != relation->n_args + 2)
 		return false;
 	table = (Const *) lsecond(call->args);
 	if (!IsA(linitial(call->args), Const) || !IsA(table, Const) || table->constisnull ||
-		table->consttype != REGCLASSOID ||
-		DatumGetObjectId(table->constvalue) != relation->table->relid)
+	    table->consttype != REGCLASSOID ||
+	    DatumGetObjectId(table->constvalue) != relation->table->relid)
 		return false;
-	for_each_from(cell, call->args, 2)
-		if (!is_column(lfirst(cell), scan, relation->arg[i++]))
-			return false;
+	for_each_from(cell, call->args,
+	              2) if (!is_column(lfirst(cell), scan, relation->arg[i++])) return false;
 	return true;
 }
 
@@ -95,7 +94,7 @@ static void
 verify_scan(VerifyContext *context, Scan *scan)
 {
 	const GuardedRelation *relation;
-	ListCell   *cell;
+	ListCell *cell;
 
 	if (scan->scanrelid == 0 || (relation = guarded(context, scan->scanrelid)) == NULL)
 		return;
@@ -112,7 +111,7 @@ verify_scan(VerifyContext *context, Scan *scan)
 static void
 refuse_guarded(VerifyContext *context, Scan *scan, Bitmapset *relids)
 {
-	int			rti = -1;
+	int rti = -1;
 
 	if (scan->scanrelid > 0)
 		relids = bms_add_member(bms_copy(relids), scan->scanrelid);
@@ -124,19 +123,19 @@ refuse_guarded(VerifyContext *context, Scan *scan, Bitmapset *relids)
 static bool
 has_new_row_check(Oid relid)
 {
-	Relation	rel = table_open(relid, NoLock);
+	Relation rel = table_open(relid, NoLock);
 	TriggerDesc *triggers = rel->trigdesc;
-	bool		found = false;
+	bool found = false;
 
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
 	{
-		Trigger    *trigger = &triggers->triggers[i];
+		Trigger *trigger = &triggers->triggers[i];
 
 		if (trigger->tgfoid == policy_trigger_function() &&
-			trigger->tgenabled == TRIGGER_FIRES_ALWAYS && trigger->tgqual == NULL &&
-			trigger->tgnattr == 0 && TRIGGER_FOR_ROW(trigger->tgtype) &&
-			TRIGGER_FOR_AFTER(trigger->tgtype) && TRIGGER_FOR_INSERT(trigger->tgtype) &&
-			TRIGGER_FOR_UPDATE(trigger->tgtype))
+		    trigger->tgenabled == TRIGGER_FIRES_ALWAYS && trigger->tgqual == NULL &&
+		    trigger->tgnattr == 0 && TRIGGER_FOR_ROW(trigger->tgtype) &&
+		    TRIGGER_FOR_AFTER(trigger->tgtype) && TRIGGER_FOR_INSERT(trigger->tgtype) &&
+		    TRIGGER_FOR_UPDATE(trigger->tgtype))
 			found = true;
 	}
 	table_close(rel, NoLock);
@@ -146,17 +145,17 @@ has_new_row_check(Oid relid)
 static bool
 has_conflict_check(ModifyTable *node)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
 	if (node->withCheckOptionLists == NIL)
 		return false;
 	foreach (cell, (List *) linitial(node->withCheckOptionLists))
 	{
 		WithCheckOption *check = lfirst_node(WithCheckOption, cell);
-		List	   *quals = (List *) check->qual;
+		List *quals = (List *) check->qual;
 
 		if (check->kind == WCO_RLS_CONFLICT_CHECK && list_length(quals) == 1 &&
-			guard_is_call(linitial(quals)))
+		    guard_is_call(linitial(quals)))
 			return true;
 	}
 	return false;
@@ -165,7 +164,7 @@ has_conflict_check(ModifyTable *node)
 static void
 verify_modify(VerifyContext *context, ModifyTable *node)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
 	foreach (cell, node->resultRelations)
 	{
@@ -174,7 +173,7 @@ verify_modify(VerifyContext *context, ModifyTable *node)
 		if (relation == NULL || node->operation == CMD_DELETE)
 			continue;
 		if (!has_new_row_check(relation->relid) ||
-			(node->onConflictAction == ONCONFLICT_UPDATE && !has_conflict_check(node)))
+		    (node->onConflictAction == ONCONFLICT_UPDATE && !has_conflict_check(node)))
 			found_unguarded(context, relation);
 	}
 }
@@ -182,7 +181,7 @@ verify_modify(VerifyContext *context, ModifyTable *node)
 static void
 verify_list(VerifyContext *context, List *nodes)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
 	foreach (cell, nodes)
 		verify_node(context, lfirst(cell));

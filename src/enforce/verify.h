@@ -11,8 +11,8 @@
 
 typedef struct VerifyResult
 {
-	Oid			unguarded;	/* a guarded relation that some node reads or writes without guard */
-	bool		any_guard;	/* was there a guard anywhere? */
+	Oid unguarded;  /* a guarded relation that some node reads or writes without guard */
+	bool any_guard; /* was there a guard anywhere? */
 } VerifyResult;
 
 extern VerifyResult verify_plan(PlannedStmt *plan);

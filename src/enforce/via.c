@@ -35,57 +35,58 @@
 /* One foreign key: find the row of a table by its key, and take columns of it. */
 typedef struct ViaStep
 {
-	Oid			relid;
-	List	   *leaves;	   /* of a partitioned table, else NIL */
-	Oid			index;	   /* of the table, perhaps partitioned */
-	Oid			key_type;  /* of the referencing column */
-	RegProcedure equal;	   /* key_type = the indexed type */
-	Oid			collation;
+	Oid relid;
+	List *leaves;       /* of a partitioned table, else NIL */
+	Oid index;          /* of the table, perhaps partitioned */
+	Oid key_type;       /* of the referencing column */
+	RegProcedure equal; /* key_type = the indexed type */
+	Oid collation;
 	const GuardedRelation *relation; /* columns to go on with */
 } ViaStep;
 
 typedef struct Remembered
 {
-	SubjectKey	key;
-	ViaRow		row;
+	SubjectKey key;
+	ViaRow row;
 } Remembered;
 
 struct ViaCache
 {
-	MemoryContext context;	/* of the rows remembered; reset when there are too many */
-	HTAB	   *rows;
-	int			n_steps;
-	ViaStep		step[MAX_STEPS];
-	ViaRow		present;	/* the last row read without a snapshot */
+	MemoryContext context; /* of the rows remembered; reset when there are too many */
+	HTAB *rows;
+	int n_steps;
+	ViaStep step[MAX_STEPS];
+	ViaRow present; /* the last row read without a snapshot */
 };
 
 /* ---- the path ---- */
 
 typedef struct ForeignKey
 {
-	Oid			referenced;
-	Oid			index;
+	Oid referenced;
+	Oid index;
 } ForeignKey;
 
 static bool
 find_foreign_key(Oid relid, AttrNumber column, ForeignKey *key)
 {
-	Relation	constraints = table_open(ConstraintRelationId, AccessShareLock);
+	Relation constraints = table_open(ConstraintRelationId, AccessShareLock);
 	ScanKeyData scankey;
 	SysScanDesc scan;
-	HeapTuple	tuple;
-	bool		found = false;
+	HeapTuple tuple;
+	bool found = false;
 
 	ScanKeyInit(&scankey, Anum_pg_constraint_conrelid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(relid));
-	scan = systable_beginscan(constraints, ConstraintRelidTypidNameIndexId, true, NULL, 1, &scankey);
+	            ObjectIdGetDatum(relid));
+	scan =
+	    systable_beginscan(constraints, ConstraintRelidTypidNameIndexId, true, NULL, 1, &scankey);
 	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
-		AttrNumber	conkey[INDEX_MAX_KEYS];
-		AttrNumber	confkey[INDEX_MAX_KEYS];
-		Oid			op[INDEX_MAX_KEYS];
-		int			n;
+		AttrNumber conkey[INDEX_MAX_KEYS];
+		AttrNumber confkey[INDEX_MAX_KEYS];
+		Oid op[INDEX_MAX_KEYS];
+		int n;
 
 		if (form->contype != CONSTRAINT_FOREIGN || !form->convalidated)
 			continue;
@@ -104,10 +105,10 @@ find_foreign_key(Oid relid, AttrNumber column, ForeignKey *key)
 static void
 make_step(ViaStep *step, const ForeignKey *key, Oid key_type)
 {
-	Relation	index = index_open(key->index, AccessShareLock);
-	Oid			family = index->rd_opfamily[0];
-	Oid			indexed = index->rd_opcintype[0];
-	Oid			op;
+	Relation index = index_open(key->index, AccessShareLock);
+	Oid family = index->rd_opfamily[0];
+	Oid indexed = index->rd_opcintype[0];
+	Oid op;
 
 	step->relid = key->referenced;
 	step->index = key->index;
@@ -122,36 +123,41 @@ make_step(ViaStep *step, const ForeignKey *key, Oid key_type)
 		step->leaves = find_all_inheritors(step->relid, AccessShareLock, NULL);
 	step->relation = policy_relation(step->relid);
 	if (step->relation == NULL || step->relation->table == NULL)
-		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-						errmsg("table \"%s\" is not guarded, but the data subject is reached through it",
-							   get_rel_name(step->relid)),
-						errhint("Let a data steward protect() it.")));
+		ereport(ERROR,
+		        (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+		         errmsg("table \"%s\" is not guarded, but the data subject is reached through it",
+		                get_rel_name(step->relid)),
+		         errhint("Let a data steward protect() it.")));
 }
 
 ViaCache *
 via_create(const GuardedTable *table, MemoryContext context)
 {
 	MemoryContext old = MemoryContextSwitchTo(context);
-	ViaCache   *cache = palloc0(sizeof(ViaCache));
+	ViaCache *cache = palloc0(sizeof(ViaCache));
 	const GuardedRelation *relation = policy_relation(table->relid);
 
 	cache->context = AllocSetContextCreate(context, "privacy_guard via", ALLOCSET_DEFAULT_SIZES);
 	while (relation->table->n_subjects == 0)
 	{
-		ForeignKey	key;
+		ForeignKey key;
 
 		if (cache->n_steps == MAX_STEPS)
-			ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-							errmsg("the way from guarded table \"%s\" to its data subject has more than %d steps",
-								   get_rel_name(table->relid), MAX_STEPS),
-							errhint("Protect a table on the way by its own subject column.")));
+			ereport(
+			    ERROR,
+			    (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			     errmsg(
+			         "the way from guarded table \"%s\" to its data subject has more than %d steps",
+			         get_rel_name(table->relid), MAX_STEPS),
+			     errhint("Protect a table on the way by its own subject column.")));
 		if (!find_foreign_key(relation->relid, relation->arg[0], &key))
-			ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-							errmsg("guarded table \"%s\" has lost the foreign key to its data subject",
-								   get_rel_name(relation->relid)),
-							errhint("Add and validate the foreign key again.")));
+			ereport(ERROR,
+			        (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			         errmsg("guarded table \"%s\" has lost the foreign key to its data subject",
+			                get_rel_name(relation->relid)),
+			         errhint("Add and validate the foreign key again.")));
 		make_step(&cache->step[cache->n_steps], &key,
-				  get_atttype(relation->relid, relation->arg[0]));
+		          get_atttype(relation->relid, relation->arg[0]));
 		relation = cache->step[cache->n_steps].relation;
 		cache->n_steps++;
 	}
@@ -171,7 +177,7 @@ static void
 copy_columns(Relation rel, HeapTuple tuple, const GuardedRelation *relation, ViaRow *row)
 {
 	const GuardedRelation *here = policy_relation(RelationGetRelid(rel));
-	TupleDesc	desc = RelationGetDescr(rel);
+	TupleDesc desc = RelationGetDescr(rel);
 
 	/* A partition has the same columns, perhaps elsewhere. */
 	if (here == NULL)
@@ -190,17 +196,17 @@ copy_columns(Relation rel, HeapTuple tuple, const GuardedRelation *relation, Via
 static void
 read_from(Oid relid, Oid index, const ViaStep *step, Datum value, Snapshot snapshot, ViaRow *row)
 {
-	Relation	rel = table_open(relid, AccessShareLock);
+	Relation rel = table_open(relid, AccessShareLock);
 	ScanKeyData key;
-	AttrNumber	column;
-	Relation	irel = index_open(index, AccessShareLock);
+	AttrNumber column;
+	Relation irel = index_open(index, AccessShareLock);
 	SysScanDesc scan;
-	HeapTuple	tuple;
+	HeapTuple tuple;
 
 	column = irel->rd_index->indkey.values[0];
 	index_close(irel, NoLock);
 	ScanKeyEntryInitialize(&key, 0, column, BTEqualStrategyNumber, step->key_type, step->collation,
-						   step->equal, value);
+	                       step->equal, value);
 	scan = systable_beginscan(rel, index, true, snapshot, 1, &key);
 	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))
@@ -212,7 +218,7 @@ read_from(Oid relid, Oid index, const ViaStep *step, Datum value, Snapshot snaps
 static void
 read_step(const ViaStep *step, Datum value, Snapshot snapshot, ViaRow *row)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
 	row->found = false;
 	if (step->leaves == NIL)
@@ -222,8 +228,8 @@ read_step(const ViaStep *step, Datum value, Snapshot snapshot, ViaRow *row)
 	}
 	foreach (cell, step->leaves)
 	{
-		Relation	leaf;
-		Oid			index;
+		Relation leaf;
+		Oid index;
 
 		if (row->found || get_rel_relkind(lfirst_oid(cell)) != RELKIND_RELATION)
 			continue;
@@ -256,40 +262,40 @@ remember_key(Oid type, Datum value)
 	switch (type)
 	{
 		case INT8OID:
-			return (SubjectKey) {{(uint64) DatumGetInt64(value), 0}};
+			return (SubjectKey){{(uint64) DatumGetInt64(value), 0}};
 		case INT4OID:
-			return (SubjectKey) {{(uint64) (int64) DatumGetInt32(value), 0}};
+			return (SubjectKey){{(uint64) (int64) DatumGetInt32(value), 0}};
 		case INT2OID:
-			return (SubjectKey) {{(uint64) (int64) DatumGetInt16(value), 0}};
+			return (SubjectKey){{(uint64) (int64) DatumGetInt16(value), 0}};
 		case UUIDOID:
 			return subject_key_uuid((const unsigned char *) DatumGetPointer(value));
 		default:
-			{
-				struct varlena *text = PG_DETOAST_DATUM_PACKED(value);
+		{
+			struct varlena *text = PG_DETOAST_DATUM_PACKED(value);
 
-				return subject_key_text(VARDATA_ANY(text), VARSIZE_ANY_EXHDR(text));
-			}
+			return subject_key_text(VARDATA_ANY(text), VARSIZE_ANY_EXHDR(text));
+		}
 	}
 }
 
 static void
 forget_rows(ViaCache *cache)
 {
-	HASHCTL		info = {.keysize = sizeof(SubjectKey), .entrysize = sizeof(Remembered),
-						.hcxt = cache->context};
+	HASHCTL info = {
+	    .keysize = sizeof(SubjectKey), .entrysize = sizeof(Remembered), .hcxt = cache->context};
 
 	MemoryContextReset(cache->context);
-	cache->rows = hash_create("privacy_guard parents", 256, &info,
-							  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	cache->rows =
+	    hash_create("privacy_guard parents", 256, &info, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
 const ViaRow *
 via_follow(ViaCache *cache, Datum value, Snapshot snapshot)
 {
-	SubjectKey	key;
+	SubjectKey key;
 	Remembered *entry;
 	MemoryContext old;
-	ViaRow		row = {.found = false};
+	ViaRow row = {.found = false};
 
 	if (snapshot == NULL)
 	{

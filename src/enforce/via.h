@@ -13,9 +13,9 @@
 /* What the row at the end of the path says. */
 typedef struct ViaRow
 {
-	bool		found;
-	Datum		value[MAX_SUBJECT_COLUMNS + 1];
-	bool		null[MAX_SUBJECT_COLUMNS + 1];
+	bool found;
+	Datum value[MAX_SUBJECT_COLUMNS + 1];
+	bool null[MAX_SUBJECT_COLUMNS + 1];
 } ViaRow;
 
 typedef struct ViaCache ViaCache;

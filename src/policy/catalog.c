@@ -25,25 +25,25 @@ typedef struct CatalogName
 } CatalogName;
 
 static const CatalogName names[CATALOG_TABLES] = {
-	[CATALOG_PURPOSE] = {"purpose", "purpose_path_key"},
-	[CATALOG_PURPOSE_GRANT] = {"purpose_grant", "purpose_grant_pkey"},
-	[CATALOG_SUBJECT_CATEGORY] = {"subject_category", "subject_category_pkey"},
-	[CATALOG_GUARDED_TABLE] = {"guarded_table", "guarded_table_pkey"},
-	[CATALOG_GUARDED_CHILD] = {"guarded_child", "guarded_child_pkey"},
-	[CATALOG_TABLE_MODE] = {"table_mode", "table_mode_pkey"},
-	[CATALOG_RULE] = {"rule", "rule_key"},
-	[CATALOG_SUBJECT_STATE] = {"subject_state", "subject_state_key"},
-	[CATALOG_SUBJECT_STATE_INT] = {"subject_state", "subject_state_key_int"},
-	[CATALOG_SUBJECT_STATE_NUMBER] = {"subject_state", "subject_state_pkey"},
-	[CATALOG_SUBJECT_BASIS] = {"subject_basis", "subject_basis_pkey"},
-	[CATALOG_EXEMPT_ROLE] = {"exempt_role", "exempt_role_pkey"},
-	[CATALOG_IDENTITY] = {"identity", NULL},
+    [CATALOG_PURPOSE] = {"purpose", "purpose_path_key"},
+    [CATALOG_PURPOSE_GRANT] = {"purpose_grant", "purpose_grant_pkey"},
+    [CATALOG_SUBJECT_CATEGORY] = {"subject_category", "subject_category_pkey"},
+    [CATALOG_GUARDED_TABLE] = {"guarded_table", "guarded_table_pkey"},
+    [CATALOG_GUARDED_CHILD] = {"guarded_child", "guarded_child_pkey"},
+    [CATALOG_TABLE_MODE] = {"table_mode", "table_mode_pkey"},
+    [CATALOG_RULE] = {"rule", "rule_key"},
+    [CATALOG_SUBJECT_STATE] = {"subject_state", "subject_state_key"},
+    [CATALOG_SUBJECT_STATE_INT] = {"subject_state", "subject_state_key_int"},
+    [CATALOG_SUBJECT_STATE_NUMBER] = {"subject_state", "subject_state_pkey"},
+    [CATALOG_SUBJECT_BASIS] = {"subject_basis", "subject_basis_pkey"},
+    [CATALOG_EXEMPT_ROLE] = {"exempt_role", "exempt_role_pkey"},
+    [CATALOG_IDENTITY] = {"identity", NULL},
 };
 
 typedef struct CatalogOids
 {
-	Oid			table;
-	Oid			index;
+	Oid table;
+	Oid index;
 } CatalogOids;
 
 static CatalogOids oids[CATALOG_TABLES];
@@ -70,10 +70,10 @@ catalog_relid(CatalogTable table)
 void
 catalog_scan(CatalogTable table, ScanKey keys, int n_keys, CatalogRow row, void *arg)
 {
-	Relation	rel = table_open(oids[table].table, AccessShareLock);
+	Relation rel = table_open(oids[table].table, AccessShareLock);
 	SysScanDesc scan = systable_beginscan(rel, oids[table].index, OidIsValid(oids[table].index),
-										  NULL, n_keys, keys);
-	HeapTuple	tuple;
+	                                      NULL, n_keys, keys);
+	HeapTuple tuple;
 
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 		row(tuple, RelationGetDescr(rel), arg);
@@ -90,8 +90,8 @@ catalog_column(HeapTuple tuple, TupleDesc desc, int column, bool *isnull)
 bool
 catalog_bool(HeapTuple tuple, TupleDesc desc, int column)
 {
-	bool		isnull;
-	Datum		value = heap_getattr(tuple, column, desc, &isnull);
+	bool isnull;
+	Datum value = heap_getattr(tuple, column, desc, &isnull);
 
 	return !isnull && DatumGetBool(value);
 }
@@ -99,8 +99,8 @@ catalog_bool(HeapTuple tuple, TupleDesc desc, int column)
 int32
 catalog_int4(HeapTuple tuple, TupleDesc desc, int column)
 {
-	bool		isnull;
-	Datum		value = heap_getattr(tuple, column, desc, &isnull);
+	bool isnull;
+	Datum value = heap_getattr(tuple, column, desc, &isnull);
 
 	return isnull ? 0 : DatumGetInt32(value);
 }
@@ -108,8 +108,8 @@ catalog_int4(HeapTuple tuple, TupleDesc desc, int column)
 char *
 catalog_text(HeapTuple tuple, TupleDesc desc, int column)
 {
-	bool		isnull;
-	Datum		value = heap_getattr(tuple, column, desc, &isnull);
+	bool isnull;
+	Datum value = heap_getattr(tuple, column, desc, &isnull);
 
 	return isnull ? NULL : TextDatumGetCString(value);
 }
@@ -117,8 +117,8 @@ catalog_text(HeapTuple tuple, TupleDesc desc, int column)
 int
 catalog_enum_position(Oid label)
 {
-	HeapTuple	tuple = SearchSysCache1(ENUMOID, ObjectIdGetDatum(label));
-	int			position;
+	HeapTuple tuple = SearchSysCache1(ENUMOID, ObjectIdGetDatum(label));
+	int position;
 
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for enum label %u", label);

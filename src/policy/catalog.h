@@ -23,7 +23,7 @@ typedef enum CatalogTable
 	CATALOG_TABLE_MODE,
 	CATALOG_RULE,
 	CATALOG_SUBJECT_STATE,
-	CATALOG_SUBJECT_STATE_INT, /* the same table by its integer key */
+	CATALOG_SUBJECT_STATE_INT,    /* the same table by its integer key */
 	CATALOG_SUBJECT_STATE_NUMBER, /* and by the subject's number */
 	CATALOG_SUBJECT_BASIS,
 	CATALOG_EXEMPT_ROLE,
@@ -134,14 +134,14 @@ enum
 	IDENTITY_DATABASE
 };
 
-typedef void (*CatalogRow) (HeapTuple tuple, TupleDesc desc, void *arg);
+typedef void (*CatalogRow)(HeapTuple tuple, TupleDesc desc, void *arg);
 
 /*
  * Find the tables and their indexes in the extension's schema.  False when one is missing, as
  * while the install script runs.
  */
 extern bool catalog_locate(Oid schema);
-extern Oid	catalog_relid(CatalogTable table);
+extern Oid catalog_relid(CatalogTable table);
 
 /*
  * Call row() for each row that matches the keys, read under a snapshot taken now, so that what
@@ -154,6 +154,6 @@ extern Datum catalog_column(HeapTuple tuple, TupleDesc desc, int column, bool *i
 extern bool catalog_bool(HeapTuple tuple, TupleDesc desc, int column);
 extern int32 catalog_int4(HeapTuple tuple, TupleDesc desc, int column);
 extern char *catalog_text(HeapTuple tuple, TupleDesc desc, int column); /* NULL for null */
-extern int	catalog_enum_position(Oid label); /* counted from 0; how SQL declared it */
+extern int catalog_enum_position(Oid label); /* counted from 0; how SQL declared it */
 
 #endif

@@ -15,11 +15,11 @@ typedef uint16 SubjectFacts;
 #define FACT_CONSENT_IMPLIED 0x0001 /* consent of at least this type is given and valid */
 #define FACT_CONSENT_EXPRESSED 0x0002
 #define FACT_CONSENT_EXPLICIT 0x0004
-#define FACT_REFUSED 0x0008	   /* a standing refusal or withdrawal, of the purpose or above it */
+#define FACT_REFUSED 0x0008    /* a standing refusal or withdrawal, of the purpose or above it */
 #define FACT_OBJECTED 0x0010   /* GDPR Art. 21, to the purpose or one above it */
 #define FACT_RESTRICTED 0x0020 /* GDPR Art. 18 */
-#define FACT_KNOWN 0x0040	   /* the subject has a number */
-#define FACT_BASIS_SHIFT 7	   /* a recorded basis, one bit each, in the order of LegalBasis */
+#define FACT_KNOWN 0x0040      /* the subject has a number */
+#define FACT_BASIS_SHIFT 7     /* a recorded basis, one bit each, in the order of LegalBasis */
 
 /* In the order of the SQL enum privacy_guard.legal_basis. */
 typedef enum LegalBasis
@@ -38,10 +38,10 @@ typedef enum LegalBasis
 
 typedef struct DecisionMask
 {
-	SubjectFacts deny;			/* any of these hides the row */
-	SubjectFacts require;		/* at least one of these shows it; none: nothing is required */
-	bool		own_consent;	/* a consent column of the row itself decides as well */
-	int			consent_level;	/* 1 implied, 2 expressed, 3 explicit: what own_consent must give */
+	SubjectFacts deny;    /* any of these hides the row */
+	SubjectFacts require; /* at least one of these shows it; none: nothing is required */
+	bool own_consent;     /* a consent column of the row itself decides as well */
+	int consent_level;    /* 1 implied, 2 expressed, 3 explicit: what own_consent must give */
 } DecisionMask;
 
 /*
@@ -49,7 +49,7 @@ typedef struct DecisionMask
  * true for the purposes that GDPR Art. 18(2) lets go on; record_basis demands a recorded basis.
  */
 extern DecisionMask decision_mask(LegalBasis basis, int consent_level, bool exempt_from_restriction,
-								  bool record_basis);
+                                  bool record_basis);
 
 /* Without looking at the row's own consent. */
 static inline bool

@@ -41,51 +41,51 @@
 typedef struct RelationEntry
 {
 	GuardedRelation relation; /* starts with the key */
-	bool		resolved;
+	bool resolved;
 } RelationEntry;
 
 typedef struct RuleKey
 {
-	Oid			relid;
-	int32		purpose;
+	Oid relid;
+	int32 purpose;
 } RuleKey;
 
 typedef struct RuleEntry
 {
-	RuleKey		key;
-	Rule		rule;
+	RuleKey key;
+	Rule rule;
 } RuleEntry;
 
 typedef struct GrantKey
 {
-	Oid			role;
-	int32		purpose;
-	bool		collect;
+	Oid role;
+	int32 purpose;
+	bool collect;
 } GrantKey;
 
 typedef struct GrantEntry
 {
-	GrantKey	key;
-	bool		granted;
+	GrantKey key;
+	bool granted;
 } GrantEntry;
 
 typedef struct Generation
 {
 	MemoryContext context;
-	int			pins;
+	int pins;
 	PolicyState state;
-	Oid			schema;
-	Oid			guard;
-	Oid			conflict_guard;
-	Oid			trigger;
-	Oid			steward;
-	HTAB	   *tables;	   /* GuardedTable by relid */
-	HTAB	   *relations; /* RelationEntry by relid */
-	HTAB	   *purposes;  /* Purpose by path */
-	HTAB	   *rules;	   /* RuleEntry */
-	HTAB	   *grants;	   /* GrantEntry */
-	bool		any_mode;  /* some role has a mode of its own */
-	bool		any_exemption;
+	Oid schema;
+	Oid guard;
+	Oid conflict_guard;
+	Oid trigger;
+	Oid steward;
+	HTAB *tables;    /* GuardedTable by relid */
+	HTAB *relations; /* RelationEntry by relid */
+	HTAB *purposes;  /* Purpose by path */
+	HTAB *rules;     /* RuleEntry */
+	HTAB *grants;    /* GrantEntry */
+	bool any_mode;   /* some role has a mode of its own */
+	bool any_exemption;
 } Generation;
 
 static Generation *current = NULL;
@@ -141,7 +141,7 @@ catalog_invalidated(Datum arg, int cacheid, uint32 hashvalue)
 static HTAB *
 generation_hash(Generation *gen, const char *name, Size key, Size entry, int flags)
 {
-	HASHCTL		info = {.keysize = key, .entrysize = entry, .hcxt = gen->context};
+	HASHCTL info = {.keysize = key, .entrysize = entry, .hcxt = gen->context};
 
 	return hash_create(name, 64, &info, HASH_ELEM | HASH_CONTEXT | flags);
 }
@@ -161,8 +161,8 @@ generation(void)
 	current = NULL;
 	stale = false;
 
-	context = AllocSetContextCreate(CurrentMemoryContext, "privacy_guard policy",
-									ALLOCSET_SMALL_SIZES);
+	context =
+	    AllocSetContextCreate(CurrentMemoryContext, "privacy_guard policy", ALLOCSET_SMALL_SIZES);
 	gen = MemoryContextAllocZero(context, sizeof(Generation));
 	gen->context = context;
 	generation_build(gen);
@@ -194,8 +194,8 @@ policy_unpin(void *pin)
 static Oid
 function_in(Oid schema, const char *name)
 {
-	CatCList   *list = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(name));
-	Oid			found = InvalidOid;
+	CatCList *list = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(name));
+	Oid found = InvalidOid;
 
 	for (int i = 0; i < list->n_members; i++)
 	{
@@ -211,12 +211,12 @@ function_in(Oid schema, const char *name)
 static void
 read_identity(HeapTuple tuple, TupleDesc desc, void *arg)
 {
-	bool		isnull;
-	Datum		system = catalog_column(tuple, desc, IDENTITY_SYSTEM, &isnull);
-	Datum		database = catalog_column(tuple, desc, IDENTITY_DATABASE, &isnull);
+	bool isnull;
+	Datum system = catalog_column(tuple, desc, IDENTITY_SYSTEM, &isnull);
+	Datum database = catalog_column(tuple, desc, IDENTITY_DATABASE, &isnull);
 
 	if (DatumGetInt64(system) == (int64) GetSystemIdentifier() &&
-		DatumGetObjectId(database) == MyDatabaseId)
+	    DatumGetObjectId(database) == MyDatabaseId)
 		*(bool *) arg = true;
 }
 
@@ -232,21 +232,21 @@ static void
 read_table(HeapTuple tuple, TupleDesc desc, void *arg)
 {
 	Generation *gen = arg;
-	bool		isnull;
-	Oid			relid = DatumGetObjectId(catalog_column(tuple, desc, GUARDED_RELATION, &isnull));
-	Datum		columns = catalog_column(tuple, desc, GUARDED_SUBJECT_COLUMNS, &isnull);
-	Datum		name;
-	Datum	   *elements;
-	int			n;
+	bool isnull;
+	Oid relid = DatumGetObjectId(catalog_column(tuple, desc, GUARDED_RELATION, &isnull));
+	Datum columns = catalog_column(tuple, desc, GUARDED_SUBJECT_COLUMNS, &isnull);
+	Datum name;
+	Datum *elements;
+	int n;
 	GuardedTable *table = hash_search(gen->tables, &relid, HASH_ENTER, NULL);
 
 	memset((char *) table + sizeof(Oid), 0, sizeof(GuardedTable) - sizeof(Oid));
 	table->category = catalog_int4(tuple, desc, GUARDED_CATEGORY);
 	deconstruct_array(DatumGetArrayTypeP(columns), NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR,
-					  &elements, NULL, &n);
+	                  &elements, NULL, &n);
 	if (n > MAX_SUBJECT_COLUMNS)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-						errmsg("guarded table %u has too many subject columns", relid)));
+		                errmsg("guarded table %u has too many subject columns", relid)));
 	table->n_subjects = n;
 	for (int i = 0; i < n; i++)
 		namestrcpy(&table->subject[i], NameStr(*DatumGetName(elements[i])));
@@ -271,10 +271,10 @@ static void
 generation_build(Generation *gen)
 {
 	static const char *const function_names[] = {"guard", "guard_conflict", "check_new_row"};
-	Oid			functions[lengthof(function_names)];
+	Oid functions[lengthof(function_names)];
 	HASH_SEQ_STATUS seq;
 	GuardedTable *table;
-	bool		ours = false;
+	bool ours = false;
 
 	gen->state = POLICY_ABSENT;
 	gen->schema = get_namespace_oid("privacy_guard", true);
@@ -289,27 +289,26 @@ generation_build(Generation *gen)
 			return;
 		}
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-						errmsg("a table of privacy_guard is missing"),
-						errhint("Restore the extension's objects from a backup.")));
+		                errmsg("a table of privacy_guard is missing"),
+		                errhint("Restore the extension's objects from a backup.")));
 	}
 	for (int i = 0; i < lengthof(function_names); i++)
 	{
-		functions[i] = function_in(get_namespace_oid("privacy_guard_internal", true),
-								   function_names[i]);
+		functions[i] =
+		    function_in(get_namespace_oid("privacy_guard_internal", true), function_names[i]);
 	}
 	gen->guard = functions[0];
 	gen->conflict_guard = functions[1];
 	gen->trigger = functions[2];
 	gen->steward = get_role_oid("privacy_guard_steward", true);
-	gen->tables = generation_hash(gen, "guarded tables", sizeof(Oid), sizeof(GuardedTable),
-								  HASH_BLOBS);
-	gen->relations = generation_hash(gen, "relations", sizeof(Oid), sizeof(RelationEntry),
-									 HASH_BLOBS);
-	gen->purposes = generation_hash(gen, "purposes", MAX_PURPOSE_LENGTH, sizeof(Purpose),
-									HASH_STRINGS);
+	gen->tables =
+	    generation_hash(gen, "guarded tables", sizeof(Oid), sizeof(GuardedTable), HASH_BLOBS);
+	gen->relations =
+	    generation_hash(gen, "relations", sizeof(Oid), sizeof(RelationEntry), HASH_BLOBS);
+	gen->purposes =
+	    generation_hash(gen, "purposes", MAX_PURPOSE_LENGTH, sizeof(Purpose), HASH_STRINGS);
 	gen->rules = generation_hash(gen, "rules", sizeof(RuleKey), sizeof(RuleEntry), HASH_BLOBS);
-	gen->grants = generation_hash(gen, "grants", sizeof(GrantKey), sizeof(GrantEntry),
-								  HASH_BLOBS);
+	gen->grants = generation_hash(gen, "grants", sizeof(GrantKey), sizeof(GrantEntry), HASH_BLOBS);
 
 	catalog_scan(CATALOG_GUARDED_TABLE, NULL, 0, read_table, gen);
 	catalog_scan(CATALOG_IDENTITY, NULL, 0, read_identity, &ours);
@@ -326,7 +325,7 @@ generation_build(Generation *gen)
 	/* Known from the start, so that any change to one of them is noticed. */
 	for (int i = 0; i < CATALOG_TABLES; i++)
 	{
-		Oid			relid = catalog_relid(i);
+		Oid relid = catalog_relid(i);
 		RelationEntry *entry = hash_search(gen->relations, &relid, HASH_ENTER, NULL);
 
 		memset((char *) entry + sizeof(Oid), 0, sizeof(RelationEntry) - sizeof(Oid));
@@ -338,8 +337,8 @@ generation_build(Generation *gen)
 static void
 read_key_type(HeapTuple tuple, TupleDesc desc, void *arg)
 {
-	bool		isnull;
-	Oid			type = DatumGetObjectId(catalog_column(tuple, desc, CATEGORY_KEY_TYPE, &isnull));
+	bool isnull;
+	Oid type = DatumGetObjectId(catalog_column(tuple, desc, CATEGORY_KEY_TYPE, &isnull));
 
 	*(KeyKind *) arg = type == INT8OID ? KEY_INT : type == UUIDOID ? KEY_UUID : KEY_TEXT;
 }
@@ -348,7 +347,7 @@ KeyKind
 policy_category_kind(int32 category)
 {
 	ScanKeyData key;
-	KeyKind		kind = KEY_TEXT;
+	KeyKind kind = KEY_TEXT;
 
 	ScanKeyInit(&key, CATEGORY_ID, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(category));
 	catalog_scan(CATALOG_SUBJECT_CATEGORY, &key, 1, read_key_type, &kind);
@@ -397,7 +396,7 @@ policy_relation(Oid relid)
 {
 	Generation *gen = generation();
 	RelationEntry *entry;
-	bool		found;
+	bool found;
 
 	if (relid < FirstNormalObjectId || gen->relations == NULL)
 		return NULL;
@@ -414,15 +413,15 @@ static GuardedTable *
 guarding_table(Generation *gen, Oid relid)
 {
 	GuardedTable *found = hash_search(gen->tables, &relid, HASH_FIND, NULL);
-	Relation	inherits;
+	Relation inherits;
 	SysScanDesc scan;
 	ScanKeyData key;
-	HeapTuple	tuple;
+	HeapTuple tuple;
 
 	if (found != NULL)
 		return found;
 	ScanKeyInit(&key, Anum_pg_inherits_inhrelid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(relid));
+	            ObjectIdGetDatum(relid));
 	inherits = table_open(InheritsRelationId, AccessShareLock);
 	scan = systable_beginscan(inherits, InheritsRelidSeqnoIndexId, true, NULL, 1, &key);
 	while (found == NULL && HeapTupleIsValid(tuple = systable_getnext(scan)))
@@ -435,13 +434,13 @@ guarding_table(Generation *gen, Oid relid)
 static AttrNumber
 column_of(Oid relid, const NameData *name)
 {
-	AttrNumber	attno = get_attnum(relid, NameStr(*name));
+	AttrNumber attno = get_attnum(relid, NameStr(*name));
 
 	if (attno == InvalidAttrNumber)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-						errmsg("guarded table \"%s\" has lost a column that its guard reads",
-							   get_rel_name(relid)),
-						errhint("Let a data steward unprotect() and protect() the table again.")));
+		                errmsg("guarded table \"%s\" has lost a column that its guard reads",
+		                       get_rel_name(relid)),
+		                errhint("Let a data steward unprotect() and protect() the table again.")));
 	return attno;
 }
 
@@ -469,14 +468,14 @@ static void
 resolve_relation(Generation *gen, RelationEntry *entry)
 {
 	GuardedRelation *relation = &entry->relation;
-	char		kind = get_rel_relkind(relation->relid);
+	char kind = get_rel_relkind(relation->relid);
 	GuardedTable *table = NULL;
 
 	relation->table = NULL;
 	relation->n_args = 0;
 	relation->internal = get_rel_namespace(relation->relid) == gen->schema;
 	if (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE ||
-		kind == RELKIND_FOREIGN_TABLE)
+	    kind == RELKIND_FOREIGN_TABLE)
 		table = guarding_table(gen, relation->relid);
 	if (table != NULL)
 	{
@@ -495,23 +494,23 @@ resolve_relation(Generation *gen, RelationEntry *entry)
 static void
 read_purpose(HeapTuple tuple, TupleDesc desc, void *arg)
 {
-	Purpose    *purpose = arg;
-	bool		isnull;
+	Purpose *purpose = arg;
+	bool isnull;
 
 	purpose->known = true;
 	purpose->id = catalog_int4(tuple, desc, PURPOSE_ID);
 	purpose->version = DatumGetInt16(catalog_column(tuple, desc, PURPOSE_VERSION, &isnull));
 	purpose->basis = catalog_enum_position(
-		DatumGetObjectId(catalog_column(tuple, desc, PURPOSE_LEGAL_BASIS, &isnull)));
+	    DatumGetObjectId(catalog_column(tuple, desc, PURPOSE_LEGAL_BASIS, &isnull)));
 	purpose->consent_level = 1 + catalog_enum_position(DatumGetObjectId(
-									 catalog_column(tuple, desc, PURPOSE_CONSENT_TYPE, &isnull)));
+	                                 catalog_column(tuple, desc, PURPOSE_CONSENT_TYPE, &isnull)));
 	purpose->record_basis = catalog_bool(tuple, desc, PURPOSE_RECORD_BASIS);
 	purpose->export_allowed = catalog_bool(tuple, desc, PURPOSE_EXPORT);
 	purpose->exempt_from_restriction =
-		catalog_bool(tuple, desc, PURPOSE_LEGAL_CLAIMS) ||
-		catalog_bool(tuple, desc, PURPOSE_RIGHTS_OF_OTHERS) ||
-		catalog_bool(tuple, desc, PURPOSE_IMPORTANT_PUBLIC_INTEREST) ||
-		catalog_bool(tuple, desc, PURPOSE_SUBJECT_RIGHTS);
+	    catalog_bool(tuple, desc, PURPOSE_LEGAL_CLAIMS) ||
+	    catalog_bool(tuple, desc, PURPOSE_RIGHTS_OF_OTHERS) ||
+	    catalog_bool(tuple, desc, PURPOSE_IMPORTANT_PUBLIC_INTEREST) ||
+	    catalog_bool(tuple, desc, PURPOSE_SUBJECT_RIGHTS);
 }
 
 /* NULL for a purpose that does not exist. */
@@ -519,9 +518,9 @@ const Purpose *
 policy_purpose(const char *path)
 {
 	Generation *gen = generation();
-	Purpose    *purpose;
-	bool		found;
-	char		name[MAX_PURPOSE_LENGTH] = {0};
+	Purpose *purpose;
+	bool found;
+	char name[MAX_PURPOSE_LENGTH] = {0};
 
 	if (gen->purposes == NULL || strlen(path) >= MAX_PURPOSE_LENGTH)
 		return NULL;
@@ -529,12 +528,11 @@ policy_purpose(const char *path)
 	purpose = hash_search(gen->purposes, name, HASH_FIND, NULL);
 	if (purpose == NULL)
 	{
-		Purpose		read = {.known = false};
+		Purpose read = {.known = false};
 		ScanKeyData key;
 
 		strlcpy(read.path, path, sizeof(read.path));
-		ScanKeyInit(&key, PURPOSE_PATH, BTEqualStrategyNumber, F_TEXTEQ,
-					CStringGetTextDatum(path));
+		ScanKeyInit(&key, PURPOSE_PATH, BTEqualStrategyNumber, F_TEXTEQ, CStringGetTextDatum(path));
 		catalog_scan(CATALOG_PURPOSE, &key, 1, read_purpose, &read);
 		/* Misspelt names are not worth remembering: a session may send any number of them. */
 		if (!read.known)
@@ -549,11 +547,10 @@ policy_purpose(const char *path)
  * Call visit() for the purpose and each one above it, nearest first, until it returns false.
  */
 static void
-purpose_ascend(const char *path, bool (*visit) (const char *path, int height, void *arg),
-			   void *arg)
+purpose_ascend(const char *path, bool (*visit)(const char *path, int height, void *arg), void *arg)
 {
-	char		name[MAX_PURPOSE_LENGTH];
-	char	   *dot;
+	char name[MAX_PURPOSE_LENGTH];
+	char *dot;
 
 	strlcpy(name, path, sizeof(name));
 	for (int height = 0; visit(name, height, arg) && (dot = strrchr(name, '.')) != NULL; height++)
@@ -565,28 +562,28 @@ purpose_ascend(const char *path, bool (*visit) (const char *path, int height, vo
 typedef struct RuleSearch
 {
 	const GuardedTable *table;
-	int			height;
-	int			n;
+	int height;
+	int n;
 	struct
 	{
-		int			height;
-		bool		permit;
-		bool		specific; /* names the subject category */
-		int			basis;	  /* -1: the purpose's own */
+		int height;
+		bool permit;
+		bool specific; /* names the subject category */
+		int basis;     /* -1: the purpose's own */
 		TimestampTz created_at;
-	}			found[4 * MAX_PURPOSE_DEPTH];
+	} found[4 * MAX_PURPOSE_DEPTH];
 } RuleSearch;
 
 static void
 read_rule(HeapTuple tuple, TupleDesc desc, void *arg)
 {
 	RuleSearch *search = arg;
-	bool		any_category;
-	bool		own_basis;
-	Datum		category = catalog_column(tuple, desc, RULE_CATEGORY, &any_category);
-	Datum		basis = catalog_column(tuple, desc, RULE_LEGAL_BASIS, &own_basis);
-	Datum		created_at = catalog_column(tuple, desc, RULE_CREATED_AT, &(bool){false});
-	int			i = search->n;
+	bool any_category;
+	bool own_basis;
+	Datum category = catalog_column(tuple, desc, RULE_CATEGORY, &any_category);
+	Datum basis = catalog_column(tuple, desc, RULE_LEGAL_BASIS, &own_basis);
+	Datum created_at = catalog_column(tuple, desc, RULE_CREATED_AT, &(bool){false});
+	int i = search->n;
 
 	if (!any_category && DatumGetInt32(category) != search->table->category)
 		return;
@@ -608,9 +605,8 @@ search_rules_at(const char *path, int height, void *arg)
 
 	search->height = height;
 	ScanKeyInit(&keys[0], RULE_RELATION, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(search->table->relid));
-	ScanKeyInit(&keys[1], RULE_PURPOSE, BTEqualStrategyNumber, F_TEXTEQ,
-				CStringGetTextDatum(path));
+	            ObjectIdGetDatum(search->table->relid));
+	ScanKeyInit(&keys[1], RULE_PURPOSE, BTEqualStrategyNumber, F_TEXTEQ, CStringGetTextDatum(path));
 	catalog_scan(CATALOG_RULE, keys, 2, read_rule, search);
 	return true;
 }
@@ -622,23 +618,23 @@ search_rules_at(const char *path, int height, void *arg)
 static void
 fold_rules(const RuleSearch *search, const Purpose *purpose, Rule *rule)
 {
-	int			best = -1;
+	int best = -1;
 
 	for (int i = 0; i < search->n; i++)
 	{
-		bool		overruled = false;
+		bool overruled = false;
 
 		if (!search->found[i].permit)
 			continue;
 		for (int j = 0; j < search->n; j++)
 			if (!search->found[j].permit &&
-				search->found[j].created_at >= search->found[i].created_at)
+			    search->found[j].created_at >= search->found[i].created_at)
 				overruled = true;
 		rule->prohibited |= overruled;
 		if (overruled)
 			continue;
 		if (best < 0 || search->found[i].height < search->found[best].height ||
-			(search->found[i].height == search->found[best].height && search->found[i].specific))
+		    (search->found[i].height == search->found[best].height && search->found[i].specific))
 			best = i;
 	}
 	for (int j = 0; best >= 0 && j < search->n; j++)
@@ -662,22 +658,22 @@ const Rule *
 policy_rule(const GuardedTable *table, const Purpose *purpose)
 {
 	Generation *gen = generation();
-	RuleKey		key = {.relid = table->relid, .purpose = purpose->id};
-	RuleEntry  *entry = hash_search(gen->rules, &key, HASH_FIND, NULL);
+	RuleKey key = {.relid = table->relid, .purpose = purpose->id};
+	RuleEntry *entry = hash_search(gen->rules, &key, HASH_FIND, NULL);
 
 	if (entry == NULL)
 	{
-		RuleSearch	search = {.table = table};
-		Rule		rule = {.permitted = false};
+		RuleSearch search = {.table = table};
+		Rule rule = {.permitted = false};
 
 		purpose_ascend(purpose->path, search_rules_at, &search);
 		fold_rules(&search, purpose, &rule);
 		if (rule.permitted)
 		{
 			rule.mask = decision_mask(rule.basis, purpose->consent_level,
-									  purpose->exempt_from_restriction, purpose->record_basis);
-			rule.mask.own_consent = rule.basis == BASIS_CONSENT &&
-									NameStr(table->consent_column)[0] != '\0';
+			                          purpose->exempt_from_restriction, purpose->record_basis);
+			rule.mask.own_consent =
+			    rule.basis == BASIS_CONSENT && NameStr(table->consent_column)[0] != '\0';
 		}
 		entry = hash_search(gen->rules, &key, HASH_ENTER, NULL);
 		entry->rule = rule;
@@ -689,20 +685,20 @@ policy_rule(const GuardedTable *table, const Purpose *purpose)
 
 typedef struct GrantSearch
 {
-	Oid			role;
+	Oid role;
 	const char *privilege;
-	bool		granted;
+	bool granted;
 } GrantSearch;
 
 static void
 read_grant(HeapTuple tuple, TupleDesc desc, void *arg)
 {
 	GrantSearch *search = arg;
-	bool		isnull;
-	Oid			role = DatumGetObjectId(catalog_column(tuple, desc, GRANT_ROLE, &isnull));
+	bool isnull;
+	Oid role = DatumGetObjectId(catalog_column(tuple, desc, GRANT_ROLE, &isnull));
 
 	if (strcmp(catalog_text(tuple, desc, GRANT_PRIVILEGE), search->privilege) == 0 &&
-		is_member_of_role_nosuper(search->role, role))
+	    is_member_of_role_nosuper(search->role, role))
 		search->granted = true;
 }
 
@@ -721,7 +717,7 @@ static bool
 grant_reaches(Oid role, const Purpose *purpose, bool collect)
 {
 	Generation *gen = generation();
-	GrantKey	key;
+	GrantKey key;
 	GrantEntry *entry;
 
 	memset(&key, 0, sizeof(key));
@@ -765,12 +761,12 @@ bool
 policy_monitors(const GuardedTable *table, Oid role)
 {
 	ScanKeyData keys[2];
-	int			monitor = -1;
+	int monitor = -1;
 
 	if (!generation()->any_mode)
 		return table->monitor;
 	ScanKeyInit(&keys[0], MODE_RELATION, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(table->relid));
+	            ObjectIdGetDatum(table->relid));
 	ScanKeyInit(&keys[1], MODE_ROLE, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(role));
 	catalog_scan(CATALOG_TABLE_MODE, keys, 2, read_mode, &monitor);
 	return monitor < 0 ? table->monitor : monitor;
@@ -779,8 +775,8 @@ policy_monitors(const GuardedTable *table, Oid role)
 static void
 read_exemption(HeapTuple tuple, TupleDesc desc, void *arg)
 {
-	bool		isnull;
-	Datum		until = catalog_column(tuple, desc, EXEMPT_VALID_UNTIL, &isnull);
+	bool isnull;
+	Datum until = catalog_column(tuple, desc, EXEMPT_VALID_UNTIL, &isnull);
 
 	*(bool *) arg = DatumGetTimestampTz(until) > GetCurrentTimestamp();
 }
@@ -790,7 +786,7 @@ bool
 policy_role_exempt(Oid role)
 {
 	ScanKeyData key;
-	bool		exempt = false;
+	bool exempt = false;
 
 	if (!generation()->any_exemption || !has_bypassrls_privilege(role))
 		return false;
@@ -802,7 +798,7 @@ policy_role_exempt(Oid role)
 bool
 policy_is_steward(Oid role)
 {
-	Oid			steward = generation()->steward;
+	Oid steward = generation()->steward;
 
 	return OidIsValid(steward) && is_member_of_role_nosuper(role, steward);
 }

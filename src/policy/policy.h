@@ -32,54 +32,54 @@ typedef enum PriorRowSecurity
 
 typedef struct Purpose
 {
-	char		path[MAX_PURPOSE_LENGTH]; /* hash key */
-	bool		known;
-	int32		id;
-	int			version;
-	LegalBasis	basis;
-	int			consent_level;
-	bool		record_basis;
-	bool		export_allowed;
-	bool		exempt_from_restriction;
+	char path[MAX_PURPOSE_LENGTH]; /* hash key */
+	bool known;
+	int32 id;
+	int version;
+	LegalBasis basis;
+	int consent_level;
+	bool record_basis;
+	bool export_allowed;
+	bool exempt_from_restriction;
 } Purpose;
 
 typedef struct GuardedTable
 {
-	Oid			relid; /* hash key */
-	int32		category;
-	KeyKind		key_kind;
-	int			n_subjects; /* 0 when the subject is reached through a foreign key */
-	NameData	subject[MAX_SUBJECT_COLUMNS];
-	NameData	via;
-	NameData	consent_column; /* empty when there is none */
-	bool		show_null;
-	bool		monitor;
+	Oid relid; /* hash key */
+	int32 category;
+	KeyKind key_kind;
+	int n_subjects; /* 0 when the subject is reached through a foreign key */
+	NameData subject[MAX_SUBJECT_COLUMNS];
+	NameData via;
+	NameData consent_column; /* empty when there is none */
+	bool show_null;
+	bool monitor;
 	PriorRowSecurity prior;
 } GuardedTable;
 
 /* A guarded table, or a partition or inheritance child of one. */
 typedef struct GuardedRelation
 {
-	Oid			relid; /* hash key */
+	Oid relid;           /* hash key */
 	GuardedTable *table; /* NULL: not guarded */
-	bool		internal; /* one of the extension's own tables */
+	bool internal;       /* one of the extension's own tables */
 	PriorRowSecurity prior;
-	int			n_args;	  /* what the guard takes: subject columns or via, then own consent */
-	AttrNumber	arg[MAX_SUBJECT_COLUMNS + 1];
+	int n_args; /* what the guard takes: subject columns or via, then own consent */
+	AttrNumber arg[MAX_SUBJECT_COLUMNS + 1];
 } GuardedRelation;
 
 typedef struct Rule
 {
-	bool		permitted;
-	bool		prohibited; /* why it is not */
-	LegalBasis	basis;
+	bool permitted;
+	bool prohibited; /* why it is not */
+	LegalBasis basis;
 	DecisionMask mask;
 } Rule;
 
 typedef enum PolicyState
 {
-	POLICY_ABSENT,	/* the extension is not in this database */
-	POLICY_EMPTY,	/* nothing is guarded */
+	POLICY_ABSENT,  /* the extension is not in this database */
+	POLICY_EMPTY,   /* nothing is guarded */
 	POLICY_PENDING, /* restored or copied from elsewhere: nothing may be read */
 	POLICY_IN_FORCE
 } PolicyState;
@@ -102,9 +102,9 @@ extern bool policy_is_steward(Oid role);
 extern KeyKind policy_category_kind(int32 category);
 
 /* The extension's own objects; InvalidOid where it is absent. */
-extern Oid	policy_schema(void);
-extern Oid	policy_guard_function(void);
-extern Oid	policy_conflict_guard_function(void);
-extern Oid	policy_trigger_function(void);
+extern Oid policy_schema(void);
+extern Oid policy_guard_function(void);
+extern Oid policy_conflict_guard_function(void);
+extern Oid policy_trigger_function(void);
 
 #endif

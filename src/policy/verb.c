@@ -26,6 +26,8 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
 
 #include "policy/verb.h"
 
@@ -67,6 +69,7 @@ PG_FUNCTION_INFO_V1(verb_break_glass);
 PG_FUNCTION_INFO_V1(verb_invoker_role);
 PG_FUNCTION_INFO_V1(verb_running);
 PG_FUNCTION_INFO_V1(verb_is_member);
+PG_FUNCTION_INFO_V1(verb_record_id);
 
 /* A verb whose body decides itself who may call it. */
 Datum
@@ -115,6 +118,27 @@ Datum
 verb_is_member(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(is_member_of_role_nosuper(PG_GETARG_OID(0), PG_GETARG_OID(1)));
+}
+
+/*
+ * privacy_guard_internal.record_id(): a version 7 UUID (RFC 9562), which begins with the time, so
+ * that a ledger's index grows at its end.
+ */
+Datum
+verb_record_id(PG_FUNCTION_ARGS)
+{
+	pg_uuid_t *uuid = palloc(sizeof(pg_uuid_t));
+	uint64 now = GetCurrentTimestamp() + (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
+	uint64 millis = now / 1000;
+
+	if (!pg_strong_random(uuid->data, UUID_LEN))
+		ereport(ERROR,
+		        (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not generate random values")));
+	for (int i = 0; i < 6; i++)
+		uuid->data[i] = (unsigned char) (millis >> (8 * (5 - i)));
+	uuid->data[6] = (uuid->data[6] & 0x0f) | 0x70;
+	uuid->data[8] = (uuid->data[8] & 0x3f) | 0x80;
+	PG_RETURN_UUID_P(uuid);
 }
 
 bool

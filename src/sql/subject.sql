@@ -1,0 +1,155 @@
+-- Data subjects: their keys, their numbers, and what every decision about them goes through.
+
+CREATE FUNCTION privacy_guard_internal.record_id() RETURNS uuid
+    LANGUAGE C VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'verb_record_id';
+COMMENT ON FUNCTION privacy_guard_internal.record_id() IS
+    'A new UUID of version 7 (RFC 9562), ascending with time.';
+
+CREATE FUNCTION privacy_guard_internal.canonical_key(subject text, category privacy_guard.subject_category)
+    RETURNS text
+    LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    fits boolean;
+BEGIN
+    PERFORM privacy_guard_internal.require(subject, 'subject');
+    fits := CASE category.key_type
+        WHEN 'bigint'::regtype THEN CASE
+            WHEN subject ~ '^\s*[+-]?[0-9]{1,40}\s*$'
+                THEN subject::numeric BETWEEN -9223372036854775808 AND 9223372036854775807 END
+        WHEN 'uuid'::regtype THEN subject ~* '^(([0-9a-f]{4}-?){7}[0-9a-f]{4}|\{([0-9a-f]{4}-?){7}[0-9a-f]{4}\})$'
+        ELSE octet_length(subject) BETWEEN 1 AND 1024 END;
+    IF fits IS NOT TRUE THEN
+        RAISE EXCEPTION 'invalid key of a data subject of category "%"', category.name
+            USING ERRCODE = 'invalid_text_representation',
+                  HINT = CASE category.key_type
+                      WHEN 'bigint'::regtype THEN 'The keys of this category are integers.'
+                      WHEN 'uuid'::regtype THEN 'The keys of this category are UUIDs.'
+                      ELSE 'A key has 1 to 1024 bytes.' END;
+    END IF;
+    RETURN CASE category.key_type
+        WHEN 'bigint'::regtype THEN subject::bigint::text
+        WHEN 'uuid'::regtype THEN subject::uuid::text
+        ELSE subject END;
+END $$;
+COMMENT ON FUNCTION privacy_guard_internal.canonical_key(text, privacy_guard.subject_category) IS
+    'The one text form of a key, as its type prints it. Errors: 22004, 22P02 (never with the value).';
+
+CREATE FUNCTION privacy_guard_internal.find_subject(subject text, subject_category text)
+    RETURNS privacy_guard.subject_state
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    category privacy_guard.subject_category := privacy_guard_internal.require_category(subject_category);
+    canonical text := privacy_guard_internal.canonical_key(subject, category);
+    state privacy_guard.subject_state;
+BEGIN
+    SELECT * INTO state FROM privacy_guard.subject_state s
+     WHERE s.category_id = category.category_id AND s.key = canonical;
+    RETURN state;
+END $$;
+COMMENT ON FUNCTION privacy_guard_internal.find_subject(text, text) IS
+    'The current state of a data subject, all null where none is on record. Errors: 22004, 22P02, 42704.';
+
+-- The row lock makes decisions about one subject wait for each other.
+CREATE FUNCTION privacy_guard_internal.lock_subject(subject text, subject_category text, expected boolean)
+    RETURNS privacy_guard.subject_state
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    category privacy_guard.subject_category := privacy_guard_internal.require_category(subject_category);
+    canonical text := privacy_guard_internal.canonical_key(subject, category);
+    state privacy_guard.subject_state;
+BEGIN
+    INSERT INTO privacy_guard.subject_state (category_id, key, key_int)
+        SELECT category.category_id, canonical,
+               CASE WHEN category.key_type = 'bigint'::regtype THEN canonical::bigint END
+         WHERE NOT EXISTS (SELECT FROM privacy_guard.subject_state s
+                            WHERE s.category_id = category.category_id AND s.key = canonical)
+        ON CONFLICT (category_id, key) DO NOTHING;
+    IF FOUND AND expected THEN
+        RAISE NOTICE 'nothing was on record about this data subject of category "%"', category.name
+            USING HINT = 'Check the key. The event is recorded.';
+    END IF;
+    SELECT * INTO STRICT state FROM privacy_guard.subject_state s
+     WHERE s.category_id = category.category_id AND s.key = canonical FOR UPDATE;
+    RETURN state;
+END $$;
+COMMENT ON FUNCTION privacy_guard_internal.lock_subject(text, text, boolean) IS
+    'The current state of a data subject, made where there is none, locked until the end of the transaction. expected: a NOTICE where there was none. Errors: 22004, 22P02, 42704.';
+
+-- What narrows needs less than what widens.
+CREATE FUNCTION privacy_guard_internal.require_collection(purpose text) RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT privacy_guard_internal.has_privilege(privacy_guard_internal.invoker(), purpose, 'collect') THEN
+        RAISE EXCEPTION 'role % may not collect for purpose "%"', privacy_guard_internal.invoker(), purpose
+            USING ERRCODE = 'insufficient_privilege',
+                  HINT = format('A steward can allow it: SELECT privacy_guard.grant_collection(%L, %L).',
+                                purpose, privacy_guard_internal.invoker());
+    END IF;
+END $$;
+COMMENT ON FUNCTION privacy_guard_internal.require_collection(text) IS
+    'Refuses an invoker without grant_collection(). Errors: 42501.';
+
+CREATE FUNCTION privacy_guard_internal.require_withdrawal(purpose text) RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    invoker regrole := privacy_guard_internal.invoker();
+BEGIN
+    IF NOT (privacy_guard_internal.has_privilege(invoker, purpose, 'process')
+            OR privacy_guard_internal.has_privilege(invoker, purpose, 'collect')
+            OR privacy_guard_internal.is_steward(invoker)) THEN
+        RAISE EXCEPTION 'role % may not record decisions for purpose "%"', invoker, purpose
+            USING ERRCODE = 'insufficient_privilege',
+                  HINT = 'It needs to process or to collect for that purpose: see privacy_guard.grant_purpose() and grant_collection().';
+    END IF;
+END $$;
+COMMENT ON FUNCTION privacy_guard_internal.require_withdrawal(text) IS
+    'Refuses an invoker who neither works for the purpose nor collects for it nor is a steward. Errors: 42501.';
+
+CREATE FUNCTION privacy_guard_internal.application_user() RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+$$ SELECT nullif(current_setting('privacy_guard.application_user', true), '') $$;
+COMMENT ON FUNCTION privacy_guard_internal.application_user() IS
+    'The person behind a shared database role, as the application says.';
+
+-- The tables' own consent columns.
+
+CREATE FUNCTION privacy_guard_internal.mirror_to_table(
+    relation regclass, statement text, key anyelement, decisions privacy_guard.consent) RETURNS boolean
+    LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'verb_mirror_consent';
+COMMENT ON FUNCTION privacy_guard_internal.mirror_to_table(regclass, text, anyelement, privacy_guard.consent) IS
+    'Runs an UPDATE as the table''s owner, with key as $1 and decisions as $2. False: left undone, because it would run somebody''s trigger as superuser.';
+
+CREATE FUNCTION privacy_guard_internal.mirror_to_tables(
+    state privacy_guard.subject_state, decisions privacy_guard.consent) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    target record;
+    statement text;
+    done boolean;
+BEGIN
+    FOR target IN
+        SELECT t.relation, t.consent_column, t.subject_columns[1] AS subject_column, c.key_type
+          FROM privacy_guard.guarded_table t JOIN privacy_guard.subject_category c USING (category_id)
+         WHERE t.category_id = state.category_id AND t.consent_column IS NOT NULL
+           AND cardinality(t.subject_columns) > 0
+         ORDER BY t.relation
+    LOOP
+        statement := format('UPDATE %1$s SET %2$I = privacy_guard.consent_merge(coalesce(%2$I, ''{}''), $2)'
+            ' WHERE %3$I = $1 AND (%2$I IS NULL OR NOT privacy_guard.consent_contains(%2$I, $2))',
+            target.relation, target.consent_column, target.subject_column);
+        done := CASE target.key_type
+            WHEN 'bigint'::regtype THEN privacy_guard_internal.mirror_to_table(
+                target.relation, statement, state.key_int, decisions)
+            WHEN 'uuid'::regtype THEN privacy_guard_internal.mirror_to_table(
+                target.relation, statement, state.key::uuid, decisions)
+            ELSE privacy_guard_internal.mirror_to_table(
+                target.relation, statement, state.key::text, decisions) END;
+        IF NOT done THEN
+            RAISE WARNING 'the consent column of table % was not changed', target.relation
+                USING DETAIL = 'A superuser owns the table, and its triggers would run as superuser.',
+                      HINT = 'Let a role without superuser rights own the table, or drop its triggers.';
+        END IF;
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION privacy_guard_internal.mirror_to_tables(privacy_guard.subject_state, privacy_guard.consent) IS
+    'Merges decisions into the consent columns of the guarded tables of the subject''s category.';
