@@ -11,6 +11,7 @@
 
 #include <limits.h>
 
+#include "access/parallel.h"
 #include "access/xact.h"
 #include "utils/guc.h"
 
@@ -153,7 +154,7 @@ static void
 end_declarations(XactEvent event, void *arg)
 {
 	if ((event != XACT_EVENT_PRE_COMMIT && event != XACT_EVENT_PRE_PREPARE) ||
-	    purpose_scope != SCOPE_TRANSACTION || !declared)
+	    purpose_scope != SCOPE_TRANSACTION || !declared || IsParallelWorker())
 		return;
 
 	/* A NULL value from the session's own source means RESET. */

@@ -411,6 +411,7 @@ CALL privacy_guard_internal.publish('set_mode', 'steward');
 CREATE FUNCTION privacy_guard_internal.set_rule(relation regclass, purpose text, effect text, columns name[], masks jsonb,
     basis privacy_guard.legal_basis, category text)
     RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
 DECLARE
     category_number integer;
 BEGIN
