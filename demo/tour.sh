@@ -141,11 +141,8 @@ say '' 'The superuser copies the table out, past every query hook:'
 refused postgres 'COPY customers TO STDOUT;'
 say '' 'The owner switches row security off:'
 refused crm_owner 'ALTER TABLE customers DISABLE ROW LEVEL SECURITY;'
-say '' 'The superuser clears the flag in the catalog. It can be done, and opens nothing:'
-as postgres 'BEGIN;' "UPDATE pg_class SET relrowsecurity = false WHERE oid = 'crm.customers'::regclass;" 'SELECT count(*) FROM customers;' && {
-	echo '    ^^^ this should have been refused'
-	wrong=$((wrong + 1))
-}
+say '' 'The superuser clears the flag in the catalog:'
+refused postgres "UPDATE pg_class SET relrowsecurity = false WHERE oid = 'crm.customers'::regclass;"
 say '' 'The analyst takes a copy home:'
 refused analyst 'CREATE TABLE crm.copy AS SELECT * FROM customers;'
 

@@ -72,14 +72,6 @@ with connect("mailer") as mailer:
     refused("moving a row to who did not agree", sqlstate, lambda: mailer.execute(
         "UPDATE email_addresses SET customer_id = %s WHERE contact_id = %s", [truth["neither"], truth["email_only"]]))
 
-with connect("crm_app") as app:
-    with app.transaction(force_rollback=True):
-        with app.cursor() as cursor, cursor.copy(
-                "COPY orders (customer_id, order_no, status, payment_method, total_amount) FROM STDIN") as copy:
-            for i in range(3):
-                copy.write_row([truth["neither"], f"O-copy-{i}", "new", "card", 10])
-        equal("COPY FROM", app.execute("SELECT count(*) FROM orders WHERE order_no LIKE 'O-copy-%'").fetchone()[0], 3)
-
 if guarded:
     with connect("crm_app") as app, connect("mailer") as mailer:
         mailer.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
@@ -104,3 +96,11 @@ if guarded:
             with superuser.cursor() as cursor, cursor.copy("COPY customers TO STDOUT") as copy:
                 return sum(1 for _ in copy)
         refused("COPY by a superuser", sqlstate, copy_out)
+
+with connect("crm_app") as app:
+    with app.transaction(force_rollback=True):
+        with app.cursor() as cursor, cursor.copy(
+                "COPY orders (customer_id, order_no, status, payment_method, total_amount) FROM STDIN") as copy:
+            for i in range(3):
+                copy.write_row([truth["neither"], f"O-copy-{i}", "new", "card", 10])
+        equal("COPY FROM", app.execute("SELECT count(*) FROM orders WHERE order_no LIKE 'O-copy-%'").fetchone()[0], 3)
