@@ -7,7 +7,7 @@
 
 #include "postgres.h"
 
-#include "executor/execdesc.h"
+#include "nodes/parsenodes.h"
 
 extern void exempt_init(void);
 
