@@ -48,8 +48,7 @@ refuse_internal(Oid relid)
 static void
 refuse_catalog(Oid relid)
 {
-	if (!creating_extension && !allowSystemTableMods && !IsBinaryUpgrade &&
-	    !exempt_glass_is_broken())
+	if (!creating_extension && !IsBinaryUpgrade && !exempt_glass_is_broken())
 		ereport(
 		    ERROR,
 		    (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -107,6 +106,15 @@ request_of(QueryDesc *query, int eflags)
 	return request;
 }
 
+/* In core's context: does the plan touch guarded tables, and has the planner let it? */
+static bool
+is_core_integrity(PlannedStmt *plan)
+{
+	VerifyResult verified = verify_plan(plan);
+
+	return OidIsValid(verified.unguarded) && !verified.any_guard;
+}
+
 /* Core's own statement: no frame, and the rows that it writes are the parent's doing. */
 static void
 note_cascade(PlannedStmt *plan)
@@ -134,7 +142,7 @@ refuse_unguarded(Oid relid)
 static void
 stay_serial(QueryDesc *query)
 {
-	PlannedStmt *plan = palloc(sizeof(PlannedStmt));
+	PlannedStmt *plan = MemoryContextAlloc(query->estate->es_query_cxt, sizeof(PlannedStmt));
 
 	memcpy(plan, query->plannedstmt, sizeof(PlannedStmt));
 	plan->parallelModeNeeded = false;
@@ -173,22 +181,27 @@ call_start(QueryDesc *query, int eflags)
 		standard_ExecutorStart(query, eflags);
 }
 
+/*
+ * After core's own start, so that a role without privileges learns nothing from us; nothing of the
+ * plan is evaluated before ExecutorRun.
+ */
 static void
 start(QueryDesc *query, int eflags)
 {
-	Frame *frame = NULL;
+	Frame *frame;
 
-	if (exempt_integrity_context() && !verify_plan(query->plannedstmt).any_guard)
-		note_cascade(query->plannedstmt);
-	else
-		frame = check_execution(query, eflags);
-
-	if (frame != NULL && query->plannedstmt->parallelModeNeeded &&
-	    (frame->exempt || change_is_own()))
-		stay_serial(query);
 	call_start(query, eflags);
-	if (frame != NULL)
-		frame_open(frame, query->estate->es_query_cxt);
+	if (exempt_integrity_context() && is_core_integrity(query->plannedstmt))
+	{
+		note_cascade(query->plannedstmt);
+		return;
+	}
+	frame = check_execution(query, eflags);
+	if (frame == NULL)
+		return;
+	if (query->plannedstmt->parallelModeNeeded && (frame->exempt || change_is_own()))
+		stay_serial(query);
+	frame_open(frame, query->estate->es_query_cxt);
 }
 
 /* ---- during ---- */
