@@ -2,6 +2,7 @@
 #
 #   make && make install              as every PGXS extension; PG_CONFIG=... chooses the server
 #   make check                        every test, in private clusters; TESTS="regress t" for some
+#   make bench                        measure against plain PostgreSQL, BENCH="--help" for the options
 #   make lint, make format            what a reader would stumble over; mend the layout
 #   make installcheck PG_CONFIG=...   the SQL tests against a running server
 
@@ -34,7 +35,7 @@ ISOLATION = $(patsubst test/isolation/%.spec,%,$(sort $(wildcard test/isolation/
 ISOLATION_OPTS = --inputdir=$(srcdir)/test/isolation --load-extension=pgcrypto --load-extension=privacy_guard
 
 # These find or install PostgreSQL themselves, so they work where there is no pg_config yet.
-HOUSE = check lint format
+HOUSE = check lint format bench
 .PHONY: $(HOUSE)
 
 ifneq ($(filter-out $(HOUSE),$(or $(MAKECMDGOALS),all)),)
@@ -66,3 +67,6 @@ lint:
 
 format:
 	@test/lint/format
+
+bench:
+	@PG_CONFIG='$(PG_CONFIG)' bench/run $(BENCH)
