@@ -35,7 +35,7 @@ SELECT privacy_guard.protect('orders', 'customer_id', subject_category => 'regre
 SELECT privacy_guard.protect('lines', subject_via => 'order_id');
 SELECT privacy_guard.permit(t, p) FROM unnest('{customers,referrals,orders,lines}'::regclass[]) t,
                                        unnest('{regress_care,regress_news,regress_stats,regress_claims}'::text[]) p;
-SELECT privacy_guard.record_consent(i::text, 'regress_news.email', subject_category => 'regress_guard')
+SELECT count(privacy_guard.record_consent(i::text, 'regress_news.email', subject_category => 'regress_guard'))
   FROM generate_series(1, 4) i;
 RESET client_min_messages;
 
