@@ -19,23 +19,23 @@ INSERT INTO orders VALUES (9, NULL, 9);
 INSERT INTO lines SELECT i, 1, 'line' FROM generate_series(1, 9) i;
 GRANT ALL ON ALL TABLES IN SCHEMA regress_guard TO regress_guard_app, regress_guard_mailer;
 RESET ROLE;
-SELECT privacy_guard.create_purpose('regress_care', 'contract');
-SELECT privacy_guard.create_purpose('regress_news', 'consent');
-SELECT privacy_guard.create_purpose('regress_news.email', 'consent');
-SELECT privacy_guard.create_purpose('regress_stats', 'legitimate_interest');
-SELECT privacy_guard.create_purpose('regress_claims', 'legal_obligation', legal_claims => true);
-SELECT privacy_guard.grant_purpose('regress_care', 'regress_guard_app');
-SELECT privacy_guard.grant_purpose('regress_stats', 'regress_guard_app');
-SELECT privacy_guard.grant_purpose('regress_claims', 'regress_guard_app');
-SELECT privacy_guard.grant_purpose('regress_news', 'regress_guard_mailer');
-SELECT privacy_guard.grant_collection('regress_news', current_user::regrole);
+SELECT privacy_guard.create_purpose('gtest_care', 'contract');
+SELECT privacy_guard.create_purpose('gtest_news', 'consent');
+SELECT privacy_guard.create_purpose('gtest_news.email', 'consent');
+SELECT privacy_guard.create_purpose('gtest_stats', 'legitimate_interest');
+SELECT privacy_guard.create_purpose('gtest_claims', 'legal_obligation', legal_claims => true);
+SELECT privacy_guard.grant_purpose('gtest_care', 'regress_guard_app');
+SELECT privacy_guard.grant_purpose('gtest_stats', 'regress_guard_app');
+SELECT privacy_guard.grant_purpose('gtest_claims', 'regress_guard_app');
+SELECT privacy_guard.grant_purpose('gtest_news', 'regress_guard_mailer');
+SELECT privacy_guard.grant_collection('gtest_news', current_user::regrole);
 SELECT privacy_guard.protect('customers', 'id', subject_category => 'regress_guard');
 SELECT privacy_guard.protect('referrals', subject_columns => '{by_id,to_id}', subject_category => 'regress_guard');
 SELECT privacy_guard.protect('orders', 'customer_id', subject_category => 'regress_guard', null_subject => 'show');
 SELECT privacy_guard.protect('lines', subject_via => 'order_id');
 SELECT privacy_guard.permit(t, p) FROM unnest('{customers,referrals,orders,lines}'::regclass[]) t,
-                                       unnest('{regress_care,regress_news,regress_stats,regress_claims}'::text[]) p;
-SELECT count(privacy_guard.record_consent(i::text, 'regress_news.email', subject_category => 'regress_guard'))
+                                       unnest('{gtest_care,gtest_news,gtest_stats,gtest_claims}'::text[]) p;
+SELECT count(privacy_guard.record_consent(i::text, 'gtest_news.email', subject_category => 'regress_guard'))
   FROM generate_series(1, 4) i;
 RESET client_min_messages;
 
@@ -43,7 +43,7 @@ RESET client_min_messages;
 SET ROLE regress_guard_app;
 SELECT count(*) FROM customers;
 BEGIN; SET LOCAL privacy_guard.purpose = 'regress_nonsense'; SELECT count(*) FROM customers; ROLLBACK;
-BEGIN; SET LOCAL privacy_guard.purpose = 'regress_news.email'; SELECT count(*) FROM customers; ROLLBACK;
+BEGIN; SET LOCAL privacy_guard.purpose = 'gtest_news.email'; SELECT count(*) FROM customers; ROLLBACK;
 SET privacy_guard.purpose = 'Not A Purpose';
 SET privacy_guard.on_no_purpose = empty;
 SELECT count(*) FROM customers;
@@ -51,32 +51,32 @@ INSERT INTO customers VALUES (100, 'x');
 RESET privacy_guard.on_no_purpose;
 RESET ROLE;
 SELECT count(*) FROM customers;
-BEGIN; SET LOCAL privacy_guard.purpose = 'regress_care'; SELECT count(*) FROM customers; ROLLBACK;
+BEGIN; SET LOCAL privacy_guard.purpose = 'gtest_care'; SELECT count(*) FROM customers; ROLLBACK;
 SET ROLE regress_guard_owner;
-BEGIN; SET LOCAL privacy_guard.purpose = 'regress_care'; SELECT count(*) FROM customers; ROLLBACK;
+BEGIN; SET LOCAL privacy_guard.purpose = 'gtest_care'; SELECT count(*) FROM customers; ROLLBACK;
 
 -- By contract all; by consent those who gave it for exactly this purpose.
 SET ROLE regress_guard_app;
 BEGIN;
-SET LOCAL privacy_guard.purpose = 'regress_care';
+SET LOCAL privacy_guard.purpose = 'gtest_care';
 SELECT (SELECT count(*) FROM customers) AS customers, (SELECT count(*) FROM referrals) AS referrals,
        (SELECT count(*) FROM orders) AS orders, (SELECT count(*) FROM lines) AS lines;
 COMMIT;
 SHOW privacy_guard.purpose;
 SET ROLE regress_guard_mailer;
 BEGIN;
-SET LOCAL privacy_guard.purpose = 'regress_news.email';
+SET LOCAL privacy_guard.purpose = 'gtest_news.email';
 SELECT id FROM customers ORDER BY id;
 SELECT id FROM referrals ORDER BY id;
 SELECT id FROM orders ORDER BY id;
 SELECT order_id FROM lines ORDER BY order_id;
-SET LOCAL privacy_guard.purpose = 'regress_news';
+SET LOCAL privacy_guard.purpose = 'gtest_news';
 SELECT count(*) FROM customers;
 COMMIT;
 
 -- New rows: only of subjects that the purpose may see; parent and child in one statement.
 BEGIN;
-SET LOCAL privacy_guard.purpose = 'regress_news.email';
+SET LOCAL privacy_guard.purpose = 'gtest_news.email';
 SAVEPOINT s;
 INSERT INTO customers VALUES (9, 'new');
 ROLLBACK TO s;
@@ -100,46 +100,46 @@ ROLLBACK;
 -- Withdrawal reaches down the tree and is seen at once; so are objection and restriction.
 RESET ROLE;
 SET client_min_messages = warning;
-SELECT count(privacy_guard.withdraw_consent('1', 'regress_news', subject_category => 'regress_guard'));
-SELECT count(privacy_guard.object_to('2', 'regress_stats', subject_category => 'regress_guard'));
+SELECT count(privacy_guard.withdraw_consent('1', 'gtest_news', subject_category => 'regress_guard'));
+SELECT count(privacy_guard.object_to('2', 'gtest_stats', subject_category => 'regress_guard'));
 SELECT count(privacy_guard.restrict_processing('3', 'disputed', subject_category => 'regress_guard'));
 RESET client_min_messages;
 SET ROLE regress_guard_mailer;
-BEGIN; SET LOCAL privacy_guard.purpose = 'regress_news.email'; SELECT id FROM customers ORDER BY id; COMMIT;
+BEGIN; SET LOCAL privacy_guard.purpose = 'gtest_news.email'; SELECT id FROM customers ORDER BY id; COMMIT;
 SET ROLE regress_guard_app;
 BEGIN;
-SET LOCAL privacy_guard.purpose = 'regress_stats'; SELECT id FROM customers ORDER BY id;
-SET LOCAL privacy_guard.purpose = 'regress_care'; SELECT id FROM customers ORDER BY id;
-SET LOCAL privacy_guard.purpose = 'regress_claims'; SELECT count(*) FROM customers;
+SET LOCAL privacy_guard.purpose = 'gtest_stats'; SELECT id FROM customers ORDER BY id;
+SET LOCAL privacy_guard.purpose = 'gtest_care'; SELECT id FROM customers ORDER BY id;
+SET LOCAL privacy_guard.purpose = 'gtest_claims'; SELECT count(*) FROM customers;
 COMMIT;
 
 -- A legal basis of the rule; a prohibition, and a permission newer than it.
 RESET ROLE;
 SET client_min_messages = warning;
-SELECT privacy_guard.permit('customers', 'regress_news', legal_basis => 'legitimate_interest');
+SELECT privacy_guard.permit('customers', 'gtest_news', legal_basis => 'legitimate_interest');
 RESET client_min_messages;
 SET ROLE regress_guard_mailer;
-BEGIN; SET LOCAL privacy_guard.purpose = 'regress_news.email'; SELECT count(*) FROM customers; COMMIT;
+BEGIN; SET LOCAL privacy_guard.purpose = 'gtest_news.email'; SELECT count(*) FROM customers; COMMIT;
 RESET ROLE;
-SELECT privacy_guard.prohibit('customers', 'regress_news');
+SELECT privacy_guard.prohibit('customers', 'gtest_news');
 SET ROLE regress_guard_mailer;
-BEGIN; SET LOCAL privacy_guard.purpose = 'regress_news.email'; SELECT count(*) FROM customers; COMMIT;
+BEGIN; SET LOCAL privacy_guard.purpose = 'gtest_news.email'; SELECT count(*) FROM customers; COMMIT;
 RESET ROLE;
-SELECT privacy_guard.permit('customers', 'regress_news.email');
+SELECT privacy_guard.permit('customers', 'gtest_news.email');
 SET ROLE regress_guard_mailer;
-BEGIN; SET LOCAL privacy_guard.purpose = 'regress_news.email'; SELECT count(*) FROM customers; COMMIT;
-BEGIN; SET LOCAL privacy_guard.purpose = 'regress_news'; SELECT count(*) FROM customers; COMMIT;
+BEGIN; SET LOCAL privacy_guard.purpose = 'gtest_news.email'; SELECT count(*) FROM customers; COMMIT;
+BEGIN; SET LOCAL privacy_guard.purpose = 'gtest_news'; SELECT count(*) FROM customers; COMMIT;
 RESET ROLE;
-SELECT privacy_guard.drop_rule('customers', 'regress_news.email');
-SELECT privacy_guard.drop_rule('customers', 'regress_news.email');
-SELECT privacy_guard.drop_rule('customers', 'regress_news');
+SELECT privacy_guard.drop_rule('customers', 'gtest_news.email');
+SELECT privacy_guard.drop_rule('customers', 'gtest_news.email');
+SELECT privacy_guard.drop_rule('customers', 'gtest_news');
 
 -- The guard cannot be called, and shows in plans without any value.
 SELECT privacy_guard_internal.guard(NULL, 'customers', 1);
 SELECT privacy_guard_internal.guard(NULL::internal, 'customers', 1);
 SET ROLE regress_guard_app;
 BEGIN;
-SET LOCAL privacy_guard.purpose = 'regress_care';
+SET LOCAL privacy_guard.purpose = 'gtest_care';
 SET LOCAL enable_seqscan = off;
 EXPLAIN (COSTS OFF) SELECT * FROM customers WHERE id = 1;
 EXPLAIN (COSTS OFF) SELECT * FROM customers WHERE name LIKE 'name%';
@@ -152,8 +152,8 @@ SELECT privacy_guard.reset_enforcement_report();
 SELECT privacy_guard.set_mode('customers', 'monitor', 'regress_guard_mailer');
 SET ROLE regress_guard_mailer;
 SELECT count(*) FROM customers;
-BEGIN; SET LOCAL privacy_guard.purpose = 'regress_news.email'; SELECT count(*) FROM customers; COMMIT;
-BEGIN; SET LOCAL privacy_guard.purpose = 'regress_care'; SELECT count(*) FROM customers; COMMIT;
+BEGIN; SET LOCAL privacy_guard.purpose = 'gtest_news.email'; SELECT count(*) FROM customers; COMMIT;
+BEGIN; SET LOCAL privacy_guard.purpose = 'gtest_care'; SELECT count(*) FROM customers; COMMIT;
 SET ROLE regress_guard_app;
 SELECT count(*) FROM customers;
 RESET ROLE;
@@ -165,14 +165,14 @@ SELECT count(*) FROM customers;
 RESET ROLE;
 
 -- An owner's change that passes over withheld rows is an error, unless the owner says otherwise.
-SELECT privacy_guard.grant_purpose('regress_stats', 'regress_guard_owner');
+SELECT privacy_guard.grant_purpose('gtest_stats', 'regress_guard_owner');
 SET ROLE regress_guard_owner;
-BEGIN; SET LOCAL privacy_guard.purpose = 'regress_stats'; UPDATE customers SET name = 'all'; ROLLBACK;
-BEGIN; SET LOCAL privacy_guard.purpose = 'regress_stats'; UPDATE customers SET name = 'one' WHERE id = 1; ROLLBACK;
-BEGIN; SET LOCAL privacy_guard.purpose = 'regress_stats'; SET LOCAL privacy_guard.on_withheld = notice;
+BEGIN; SET LOCAL privacy_guard.purpose = 'gtest_stats'; UPDATE customers SET name = 'all'; ROLLBACK;
+BEGIN; SET LOCAL privacy_guard.purpose = 'gtest_stats'; UPDATE customers SET name = 'one' WHERE id = 1; ROLLBACK;
+BEGIN; SET LOCAL privacy_guard.purpose = 'gtest_stats'; SET LOCAL privacy_guard.on_withheld = notice;
 UPDATE customers SET name = 'all'; ROLLBACK;
 SET ROLE regress_guard_app;
-BEGIN; SET LOCAL privacy_guard.purpose = 'regress_stats'; UPDATE customers SET name = 'all'; ROLLBACK;
+BEGIN; SET LOCAL privacy_guard.purpose = 'gtest_stats'; UPDATE customers SET name = 'all'; ROLLBACK;
 RESET ROLE;
 
 -- Internal tables and system catalogs are written by nobody's hand.
@@ -184,7 +184,7 @@ UPDATE privacy_guard.subject_state SET consent = '{}';
 SET client_min_messages = warning;
 SELECT privacy_guard.unprotect(t) FROM unnest('{lines,orders,referrals,customers}'::regclass[]) t;
 SELECT privacy_guard.revoke_purpose(purpose, role) FROM privacy_guard.purpose_grant
- WHERE purpose LIKE 'regress%' AND privilege = 'process';
-SELECT privacy_guard.revoke_collection('regress_news', current_user::regrole);
+ WHERE purpose LIKE 'gtest_%' AND privilege = 'process';
+SELECT privacy_guard.revoke_collection('gtest_news', current_user::regrole);
 DROP SCHEMA regress_guard CASCADE;
 DROP ROLE regress_guard_owner, regress_guard_app, regress_guard_mailer;
