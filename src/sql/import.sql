@@ -103,7 +103,7 @@ COMMENT ON FUNCTION privacy_guard_internal.import_obstacle(privacy_guard.purpose
 
 -- The whole import as one statement, so that nothing is half applied. Each row gets a verdict: null to record, known
 -- to skip, or what is wrong with it; the caller refuses when anything is. OFFSET 0 keeps expressions from being repeated.
-CREATE FUNCTION privacy_guard_internal.import_statement(key_type regtype, has_integers boolean) RETURNS text
+CREATE FUNCTION privacy_guard_internal.import_statement(key_type regtype, has_integers boolean, races boolean) RETURNS text
     LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     typed_key text := CASE
@@ -127,13 +127,16 @@ labels AS MATERIALIZED (
     SELECT enum_range(NULL::privacy_guard.consent_status)::text[] AS status,
            enum_range(NULL::privacy_guard.consent_type)::text[] AS consent_type),
 rows AS MATERIALIZED (
-    SELECT d.*, CASE WHEN d.problem IS NULL AND t.subject IS NOT NULL
-                      AND privacy_guard.consent_overlaps(t.consent, d.decision) THEN 'known' ELSE d.problem END AS verdict
-      FROM (SELECT c.*, CASE WHEN c.problem IS NULL THEN
-                   privacy_guard.consent(c.purpose, c.status::privacy_guard.consent_status,
-                       c.consent_type::privacy_guard.consent_type, c.event_time, c.valid_until, c.channel,
-                       c.recipient, c.version) END AS decision
-              FROM (SELECT s.*, CASE
+    SELECT d.key, d.purpose, d.version, d.event_state, d.type, d.event_time, d.valid_until, d.channel,
+           d.recipient, d.collection_method, d.privacy_notice, d.jurisdiction, d.decision, t.subject AS known,
+           CASE WHEN d.problem IS NULL AND t.subject IS NOT NULL
+                 AND privacy_guard.consent_overlaps(t.consent, d.decision) THEN 'known' ELSE d.problem END AS verdict
+      FROM (SELECT e.*, CASE WHEN e.problem IS NULL THEN
+                   privacy_guard.consent(e.purpose, e.event_state, e.type, e.event_time, e.valid_until, e.channel,
+                                         e.recipient, e.version) END AS decision
+              FROM (SELECT c.*, CASE WHEN c.problem IS NULL THEN c.status::privacy_guard.consent_status END AS event_state,
+                           CASE WHEN c.problem IS NULL THEN c.consent_type::privacy_guard.consent_type END AS type
+                      FROM (SELECT s.*, CASE
                         WHEN s.subject IS NULL OR s.purpose IS NULL OR s.status IS NULL OR s.consent_type IS NULL
                              OR s.event_time IS NULL THEN 'null'
                         WHEN s.key IS NULL THEN 'key'
@@ -146,40 +149,48 @@ rows AS MATERIALIZED (
                         ELSE s.obstacle END AS problem
                       FROM (SELECT s.*, p.version, p.obstacle, <typed_key> AS key
                               FROM privacy_guard_internal.read_source($1) s
-                              LEFT JOIN purposes p ON p.path = s.purpose OFFSET 0) s OFFSET 0) c OFFSET 0) d
+                              LEFT JOIN purposes p ON p.path = s.purpose OFFSET 0) s OFFSET 0) c OFFSET 0) e OFFSET 0) d
       LEFT JOIN privacy_guard.subject_state t ON t.category_id = $2 AND <stored_key> = d.key AND t.key_int IS <kind> NULL),
 chosen AS NOT MATERIALIZED (SELECT * FROM rows WHERE verdict IS NULL LIMIT $5),
-state AS (
+grouped AS MATERIALIZED (
+    SELECT g.key, min(g.known) AS subject, privacy_guard.consent_agg(g.decision) AS decisions
+      FROM chosen g GROUP BY g.key ORDER BY g.key),
+created AS (
     INSERT INTO privacy_guard.subject_state AS t (category_id, key, key_int, consent)
-        SELECT $2, g.key::text, <key_int>, privacy_guard.consent_agg(g.decision)
-          FROM chosen g GROUP BY g.key ORDER BY g.key
-        ON CONFLICT <index> DO UPDATE
-           SET consent = privacy_guard.consent_merge(t.consent, excluded.consent)
+        SELECT $2, g.key::text, <key_int>, g.decisions FROM grouped g WHERE g.subject IS NULL
+        <on_conflict>
         RETURNING t.subject, <stored_key> AS key, t.xmax = 0 AS is_new),
+changed AS (
+    UPDATE privacy_guard.subject_state t SET consent = privacy_guard.consent_merge(t.consent, g.decisions)
+      FROM grouped g WHERE t.subject = g.subject
+        RETURNING t.subject, g.key),
+state AS (SELECT c.subject, c.key FROM created c UNION ALL SELECT c.subject, c.key FROM changed c),
 ledger AS (
     INSERT INTO privacy_guard.consent_record (record_id, pii_principal_id, purpose, purpose_version, event_state,
             consent_type, event_time, valid_until, privacy_notice, collection_method, jurisdiction, channel,
             recipient, recorded_by, application_user, recorded_at)
         SELECT privacy_guard_internal.record_id(), s.subject, g.purpose, g.version,
-               g.status::privacy_guard.consent_status, g.consent_type::privacy_guard.consent_type, g.event_time,
+               g.event_state, g.type, g.event_time,
                coalesce(g.valid_until, 'infinity'), g.privacy_notice, g.collection_method, g.jurisdiction,
                g.channel, g.recipient, $3, $4, $6
           FROM chosen g JOIN state s ON s.key = g.key)
-SELECT sum(v.rows)::bigint AS read, coalesce(sum(v.rows) FILTER (WHERE v.verdict = 'known'), 0)::bigint AS skipped,
-       coalesce(sum(v.rows) FILTER (WHERE v.verdict IS NULL), 0)::bigint AS missing,
-       (SELECT count(*) FROM state WHERE is_new) AS new_subjects,
-       jsonb_object_agg(v.verdict, v.rows) FILTER (WHERE v.verdict <> 'known') AS problems
-  FROM (SELECT verdict, count(*) AS rows FROM rows GROUP BY verdict) v
+SELECT (SELECT count(*) FROM rows) AS read,
+       (SELECT count(*) FROM rows WHERE verdict IS NULL) AS missing,
+       (SELECT count(*) FROM rows WHERE verdict = 'known') AS skipped,
+       (SELECT count(*) FROM created WHERE is_new) AS new_subjects,
+       (SELECT jsonb_object_agg(p.verdict, p.rows)
+          FROM (SELECT verdict, count(*) AS rows FROM rows WHERE verdict <> 'known' GROUP BY verdict) p) AS problems
 $statement$,
         '<typed_key>', typed_key), '<stored_key>', stored_key),
         '<key_int>', CASE WHEN is_integer THEN 'g.key' ELSE 'NULL::bigint' END),
         '<kind>', CASE WHEN is_integer THEN 'NOT' ELSE '' END),
-        '<index>', CASE WHEN is_integer THEN '(category_id, key_int) WHERE key_int IS NOT NULL'
-                        ELSE '(category_id, key) WHERE key_int IS NULL' END),
+        '<on_conflict>', CASE WHEN races THEN format(
+            'ON CONFLICT (category_id, %s NULL DO UPDATE SET consent = privacy_guard.consent_merge(t.consent, excluded.consent)',
+            CASE WHEN is_integer THEN 'key_int) WHERE key_int IS NOT' ELSE 'key) WHERE key_int IS' END) ELSE '' END),
         '$6', '$6::timestamptz');
 END $$;
-COMMENT ON FUNCTION privacy_guard_internal.import_statement(regtype, boolean) IS
-    'The statement of import_consents() for a type of key; has_integers: the source''s keys need no check; parameters: query, category, invoker, application user, most rows, now.';
+COMMENT ON FUNCTION privacy_guard_internal.import_statement(regtype, boolean, boolean) IS
+    'The statement of import_consents() for a type of key; has_integers: the source''s keys need no check; races: somebody else adds the same subjects meanwhile; parameters: query, category, invoker, application user, most rows, now.';
 
 CREATE FUNCTION privacy_guard_internal.refuse_import(problems jsonb, source regclass) RETURNS void
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -215,9 +226,12 @@ COMMENT ON FUNCTION privacy_guard_internal.refuse_import(jsonb, regclass) IS
 
 CREATE FUNCTION privacy_guard_internal.import_consents(
     source regclass, mapping jsonb, max_rows bigint DEFAULT NULL) RETURNS jsonb
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET work_mem = '64MB' SET jit = off AS $$
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
+    SET work_mem = '256MB' SET enable_hashagg = off AS $$
 DECLARE
     category privacy_guard.subject_category;
+    has_integers boolean;
+    query text;
     result record;
 BEGIN
     PERFORM privacy_guard_internal.require(source, 'source');
@@ -227,16 +241,26 @@ BEGIN
         RAISE EXCEPTION '% is not a table or a view', source
             USING ERRCODE = 'wrong_object_type', HINT = 'Import from a table, a foreign table or a view.';
     END IF;
-    PERFORM privacy_guard_internal.hold_category(category.category_id);
-    EXECUTE privacy_guard_internal.import_statement(category.key_type, EXISTS (
-            SELECT FROM pg_attribute a WHERE a.attrelid = source AND a.attname = mapping ->> 'subject'
-               AND a.atttypid IN ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype))) INTO STRICT result
-      USING privacy_guard_internal.import_query(source, mapping), category.category_id,
-            privacy_guard_internal.invoker()::text, privacy_guard_internal.application_user(), max_rows, clock_timestamp();
+    has_integers := EXISTS (
+        SELECT FROM pg_attribute a WHERE a.attrelid = source AND a.attname = mapping ->> 'subject'
+           AND a.atttypid IN ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype));
+    query := privacy_guard_internal.import_query(source, mapping);
+    -- One import at a time in a category; single decisions go on beside it.
+    PERFORM FROM privacy_guard.subject_category c WHERE c.category_id = category.category_id FOR NO KEY UPDATE;
+    BEGIN
+        EXECUTE privacy_guard_internal.import_statement(category.key_type, has_integers, races => false)
+           INTO STRICT result USING query, category.category_id, privacy_guard_internal.invoker()::text,
+                privacy_guard_internal.application_user(), max_rows, clock_timestamp();
+    EXCEPTION WHEN unique_violation THEN
+        -- Somebody added one of the new subjects meanwhile: once more, slower and prepared for that.
+        EXECUTE privacy_guard_internal.import_statement(category.key_type, has_integers, races => true)
+           INTO STRICT result USING query, category.category_id, privacy_guard_internal.invoker()::text,
+                privacy_guard_internal.application_user(), max_rows, clock_timestamp();
+    END;
     IF result.problems IS NOT NULL THEN
         PERFORM privacy_guard_internal.refuse_import(result.problems, source);
     END IF;
-    RETURN jsonb_build_object('read', coalesce(result.read, 0), 'skipped', result.skipped,
+    RETURN jsonb_build_object('read', result.read, 'skipped', result.skipped,
         'imported', least(result.missing, coalesce(max_rows, result.missing)),
         'remaining', greatest(result.missing - max_rows, 0), 'new_subjects', result.new_subjects);
 END $$;
