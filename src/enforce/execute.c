@@ -48,8 +48,7 @@ refuse_internal(Oid relid)
 static void
 refuse_catalog(Oid relid)
 {
-	if (!creating_extension && !allowSystemTableMods && !IsBinaryUpgrade &&
-	    !exempt_glass_is_broken())
+	if (!creating_extension && !IsBinaryUpgrade && !exempt_glass_is_broken())
 		ereport(
 		    ERROR,
 		    (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),

@@ -11,8 +11,11 @@
 
 extern void exempt_init(void);
 
-/* A role exempted for backups, an open break-glass, or one of the extension's own functions. */
-extern bool exempt_execution(Oid role);
+/*
+ * An open break-glass, a role that was exempted for backups, or the one statement by which our own
+ * functions write consent columns.  source_text may be NULL.
+ */
+extern bool exempt_execution(Oid role, const char *source_text);
 
 /* Does a break-glass of this session stand open now? */
 extern bool exempt_glass_is_broken(void);
@@ -21,7 +24,7 @@ extern bool exempt_glass_is_broken(void);
  * Core's own referential-integrity statements, recognised by the flag that core sets around them
  * and by their shape, because a user's trigger may run inside the same flag.
  */
-extern bool exempt_integrity_query(const Query *query);
+extern bool exempt_integrity_query(Query *query);
 
 /*
  * Is the flag set?  The planner leaves the guard out of such queries only, so a plan without any

@@ -140,7 +140,9 @@ frame_prepare(const FrameRequest *request)
 	    MemoryContextAllocZero(frame->context, list_length(tables) * sizeof(FrameTable));
 	read = guarded_among(request->read);
 	changed = guarded_among(request->changed);
-	frame->exempt = request->explain_only || exempt_execution(frame->role);
+	frame->exempt =
+	    request->explain_only ||
+	    exempt_execution(frame->role, request->query ? request->query->sourceText : NULL);
 	if (!frame->exempt)
 		frame->purpose = declared_purpose();
 	foreach (cell, tables)

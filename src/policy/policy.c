@@ -278,7 +278,10 @@ generation_build(Generation *gen)
 	GuardedTable *table;
 	bool ours = false;
 
+	/* pg_upgrade makes the objects one by one, and reads no row of a user. */
 	gen->state = POLICY_ABSENT;
+	if (IsBinaryUpgrade)
+		return;
 	gen->schema = get_namespace_oid("privacy_guard", true);
 	/* A schema of that name that is not the extension's guards nothing. */
 	if (!OidIsValid(gen->schema) || !OidIsValid(get_extension_oid("privacy_guard", true)))
@@ -320,7 +323,7 @@ generation_build(Generation *gen)
 	if (hash_get_num_entries(gen->tables) == 0)
 		gen->state = POLICY_EMPTY;
 	else
-		gen->state = ours && !IsBinaryUpgrade ? POLICY_IN_FORCE : POLICY_PENDING;
+		gen->state = ours ? POLICY_IN_FORCE : POLICY_PENDING;
 
 	hash_seq_init(&seq, gen->tables);
 	while ((table = hash_seq_search(&seq)) != NULL)
