@@ -3,6 +3,7 @@
 #   make && make install              as every PGXS extension; PG_CONFIG=... chooses the server
 #   make demo, make demo-stop         a guarded sample CRM and a tour of it, from nothing
 #   make check                        every test, in private clusters; TESTS="regress t" for some
+#   make bench                        measure against plain PostgreSQL, BENCH="--help" for the options
 #   make lint, make format            what a reader would stumble over; mend the layout
 #   make installcheck PG_CONFIG=...   the SQL tests against a running server
 
@@ -37,7 +38,7 @@ ISOLATION = $(patsubst test/isolation/%.spec,%,$(sort $(wildcard test/isolation/
 ISOLATION_OPTS = --inputdir=$(srcdir)/test/isolation --load-extension=pgcrypto --load-extension=privacy_guard
 
 # These find or install PostgreSQL themselves, so they work where there is no pg_config yet.
-HOUSE = check lint format demo demo-stop
+HOUSE = check lint format demo demo-stop bench
 .PHONY: $(HOUSE)
 
 ifneq ($(filter-out $(HOUSE),$(or $(MAKECMDGOALS),all)),)
@@ -75,3 +76,6 @@ demo:
 
 demo-stop:
 	@demo/stop
+
+bench:
+	@PG_CONFIG='$(PG_CONFIG)' bench/run $(BENCH)

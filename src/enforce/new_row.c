@@ -55,6 +55,21 @@ frame_of_writer(const GuardedRelation *relation)
 }
 
 static void
+refuse_row(const GuardedRelation *relation, const Purpose *purpose)
+{
+	const char *name = get_rel_name(relation->table->relid);
+
+	ereport(ERROR,
+	        (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+	         purpose == NULL
+	             ? errmsg("no purpose is declared for guarded table \"%s\"", name)
+	             : errmsg("new row of guarded table \"%s\" is not permitted for purpose \"%s\"",
+	                      name, purpose->path),
+	         errhint("Record the data subject's consent or other legal basis first, or work for a "
+	                 "purpose that has one.")));
+}
+
+static void
 refuse_consent(const GuardedRelation *relation)
 {
 	ereport(ERROR,
@@ -136,13 +151,7 @@ check_new_row(PG_FUNCTION_ARGS)
 	{
 		entry->withheld++;
 		if (!entry->monitored)
-			ereport(ERROR,
-			        (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			         errmsg("new row of guarded table \"%s\" is not permitted for purpose \"%s\"",
-			                get_rel_name(relation->table->relid),
-			                frame->purpose ? frame->purpose->path : ""),
-			         errhint("Record the data subject's consent or other legal basis first, or "
-			                 "work for a purpose that has one.")));
+			refuse_row(relation, frame->purpose);
 	}
 	PG_RETURN_POINTER(NULL);
 }

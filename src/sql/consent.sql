@@ -139,9 +139,10 @@ BEGIN
     IF NOT privacy_guard.consent_contains(new_state, decisions) THEN
         IF entry.event_state IN ('requested', 'request_deferred') THEN
             decisions := '{}';
+        ELSE
+            RAISE NOTICE 'a newer decision for purpose "%" is on record', entry.purpose
+                USING HINT = 'This one is kept in the ledger and changes nothing.';
         END IF;
-        RAISE NOTICE 'a decision for purpose "%" that holds over this one is on record', entry.purpose
-            USING HINT = 'This one is kept in the ledger and changes nothing.';
     END IF;
     IF privacy_guard_internal.is_refusal(entry.event_state) THEN
         decisions := privacy_guard.consent_merge(decisions,

@@ -7,6 +7,12 @@ REVOKE ALL ON ALL SEQUENCES IN SCHEMA privacy_guard, privacy_guard_internal FROM
 REVOKE ALL ON ALL ROUTINES IN SCHEMA privacy_guard_internal FROM PUBLIC;
 REVOKE ALL ON SCHEMA privacy_guard_internal FROM PUBLIC;
 GRANT USAGE ON SCHEMA privacy_guard TO PUBLIC;
+GRANT SELECT ON privacy_guard.purposes TO PUBLIC;
+
+-- Readers that run as the owner are for those that the files above name.
+REVOKE ALL ON FUNCTION privacy_guard.enforcement_report(regclass, regrole) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION privacy_guard.enforcement_report(regclass, regrole)
+    TO privacy_guard_steward, privacy_guard_auditor;
 
 -- In every role's plans; their argument types, or the lack of anything to learn, keep SQL from using them.
 GRANT EXECUTE ON FUNCTION privacy_guard_internal.guard(internal, regclass, "any"),
