@@ -224,13 +224,18 @@ check_table(Frame *frame, FrameTable *entry)
 	if (!rule->permitted)
 	{
 		if (!monitored_refusal(frame, entry, rule->prohibited ? REPORT_PROHIBITED : REPORT_NO_RULE))
-			ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			                rule->prohibited
-			                    ? errmsg("purpose \"%s\" is prohibited on guarded table \"%s\"",
-			                             purpose->path, name)
-			                    : errmsg("no rule permits purpose \"%s\" on guarded table \"%s\"",
-			                             purpose->path, name),
-			                errhint("A data steward can permit it with privacy_guard.permit().")));
+			ereport(ERROR,
+			        (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			         rule->prohibited
+			             ? errmsg("purpose \"%s\" is prohibited on guarded table \"%s\"",
+			                      purpose->path, name)
+			             : errmsg("no rule permits purpose \"%s\" on guarded table \"%s\"",
+			                      purpose->path, name),
+			         rule->prohibited
+			             ? errhint("privacy_guard.rules shows the prohibition, of this purpose or "
+			                       "one above it. A data steward can lift it with drop_rule(), or "
+			                       "with a newer permit() of this very purpose.")
+			             : errhint("A data steward can permit it with privacy_guard.permit().")));
 		return;
 	}
 	if (!row_security)

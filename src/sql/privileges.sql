@@ -8,6 +8,8 @@ REVOKE ALL ON ALL ROUTINES IN SCHEMA privacy_guard_internal FROM PUBLIC;
 REVOKE ALL ON SCHEMA privacy_guard_internal FROM PUBLIC;
 GRANT USAGE ON SCHEMA privacy_guard TO PUBLIC;
 GRANT SELECT ON privacy_guard.purposes TO PUBLIC;
+GRANT SELECT ON privacy_guard.break_glass_use, privacy_guard.policy_history, privacy_guard.exempt_role,
+    privacy_guard.purpose_grant, privacy_guard.table_mode TO privacy_guard_steward, privacy_guard_auditor;
 
 -- Readers that run as the owner are for those that the files above name.
 REVOKE ALL ON FUNCTION privacy_guard.enforcement_report(regclass, regrole) FROM PUBLIC;
