@@ -36,7 +36,7 @@ static ExecutorFinish_hook_type prev_finish_hook = NULL;
 static void
 refuse_internal(Oid relid)
 {
-	if (!verb_in_progress())
+	if (!verb_in_progress() && !creating_extension)
 		ereport(ERROR,
 		        (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 		         errmsg("table \"%s\" is written by the functions of privacy_guard only",
@@ -64,7 +64,7 @@ check_written(Oid relid)
 
 	if (relid < FirstNormalObjectId)
 	{
-		if (IsCatalogNamespace(get_rel_namespace(relid)))
+		if (policy_state() > POLICY_EMPTY && IsCatalogNamespace(get_rel_namespace(relid)))
 			refuse_catalog(relid);
 		return;
 	}
@@ -157,7 +157,7 @@ check_execution(QueryDesc *query, int eflags)
 	VerifyResult verified;
 	Frame *frame;
 
-	if (policy_state() <= POLICY_EMPTY)
+	if (policy_state() == POLICY_ABSENT)
 		return NULL;
 	request = request_of(query, eflags);
 	if (request.touched == NIL)
