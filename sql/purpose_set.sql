@@ -74,7 +74,12 @@ SELECT purpose_set_agg(path) FROM (VALUES ('b'), (NULL), ('a.b'), ('b')) AS v (p
 SELECT purpose_set_agg(path) AS none FROM (VALUES (NULL::text)) AS v (path) WHERE false;
 SELECT n % 2 AS odd, purpose_set_agg('p' || n) FROM generate_series(1, 6) AS n GROUP BY 1 ORDER BY 1;
 SELECT purpose_set_agg('P');
-SELECT purpose_set_agg_step(NULL, 'a');
+DO $$
+BEGIN
+    PERFORM purpose_set_agg_step(NULL, 'a');
+EXCEPTION WHEN undefined_function OR feature_not_supported THEN
+    RAISE NOTICE 'refused'; -- how depends on the minor release
+END $$;
 
 -- Large sets: 16-bit and 32-bit offsets in the stored form, and the limit.
 CREATE TABLE agreement (id int PRIMARY KEY, purposes purpose_set DEFAULT '{}');

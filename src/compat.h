@@ -26,4 +26,11 @@
 #define COMPAT_RUN_ARGS query, direction, count, execute_once
 #endif
 
+/* ALTER COLUMN ... SET EXPRESSION came with PostgreSQL 17. */
+#if PG_VERSION_NUM >= 170000
+#define compat_alter_sets_expression(kind) ((kind) == AT_SetExpression)
+#else
+#define compat_alter_sets_expression(kind) false
+#endif
+
 #endif

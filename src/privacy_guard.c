@@ -14,6 +14,7 @@
 #include "enforce/exempt.h"
 #include "enforce/planner.h"
 #include "enforce/rls.h"
+#include "enforce/utility.h"
 #include "guc.h"
 #include "policy/policy.h"
 #include "shmem.h"
@@ -39,4 +40,5 @@ _PG_init(void)
 	rls_init();
 	planner_init();
 	execute_init();
+	utility_init();
 }

@@ -27,7 +27,8 @@
 static bool changed = false;
 static bool changed_all = false;
 static uint8 changed_partition[CHANGE_PARTITIONS / 8];
-static uint64 own_count = 0;
+
+uint64 change_own_count = 0;
 
 static void end_of_transaction(XactEvent event, void *arg);
 
@@ -44,12 +45,6 @@ bool
 change_is_own(void)
 {
 	return changed;
-}
-
-uint64
-change_own_count(void)
-{
-	return own_count;
 }
 
 static void
@@ -150,7 +145,7 @@ subject_changed(PG_FUNCTION_ARGS)
 	/* Reads the state; also finds where the extension's tables are. */
 	(void) policy_state();
 	changed = true;
-	own_count++;
+	change_own_count++;
 	if (!TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
 		changed_all = true;
 	else if (!changed_all)

@@ -22,6 +22,7 @@
 #include "enforce/exempt.h"
 #include "enforce/frame.h"
 #include "enforce/report.h"
+#include "enforce/utility.h"
 #include "enforce/verify.h"
 #include "guc.h"
 #include "policy/policy.h"
@@ -36,7 +37,7 @@ static ExecutorFinish_hook_type prev_finish_hook = NULL;
 static void
 refuse_internal(Oid relid)
 {
-	if (!verb_in_progress())
+	if (!verb_in_progress() && !creating_extension)
 		ereport(ERROR,
 		        (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 		         errmsg("table \"%s\" is written by the functions of privacy_guard only",
@@ -64,7 +65,7 @@ check_written(Oid relid)
 
 	if (relid < FirstNormalObjectId)
 	{
-		if (IsCatalogNamespace(get_rel_namespace(relid)))
+		if (policy_state() > POLICY_EMPTY && IsCatalogNamespace(get_rel_namespace(relid)))
 			refuse_catalog(relid);
 		return;
 	}
@@ -135,6 +136,80 @@ refuse_unguarded(Oid relid)
 	                        "have changed the plan.")));
 }
 
+/* Does any table hide rows in this execution? */
+static bool
+hides_rows(const Frame *frame, bool read_only)
+{
+	for (int i = 0; i < frame->n_tables; i++)
+	{
+		const FrameTable *entry = &frame->tables[i];
+
+		if (entry->verdict == FRAME_DECIDE && !entry->monitored && (entry->is_read || !read_only))
+			return true;
+	}
+	return false;
+}
+
+/* It counts the rows that a filter removed, and so tells hidden from absent. */
+static void
+refuse_instrumented(const Frame *frame, const QueryDesc *query)
+{
+	if (utility_explains() && query->instrument_options != 0 && hides_rows(frame, false))
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+		                errmsg("EXPLAIN ANALYZE of guarded table \"%s\" would tell hidden rows "
+		                       "from absent ones",
+		                       get_rel_name(frame->tables[0].table->relid)),
+		                errhint("Use EXPLAIN without ANALYZE, or announce it with "
+		                        "privacy_guard.break_glass().")));
+}
+
+static bool
+may_export(const Frame *frame)
+{
+	return !hides_rows(frame, true) || frame->purpose->export_allowed;
+}
+
+static void
+refuse_export(const Frame *frame, const char *target)
+{
+	ereport(ERROR,
+	        (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+	         target ? errmsg("rows read for purpose \"%s\" may not go into unguarded table \"%s\"",
+	                         frame->purpose->path, target)
+	                : errmsg("rows read for purpose \"%s\" may not go into an unguarded table",
+	                         frame->purpose->path),
+	         errhint("Use a temporary table, let a data steward protect() the target, or work for "
+	                 "a purpose that allows export.")));
+}
+
+/* Rows of guarded tables must not settle where nothing guards them. */
+static void
+check_targets(const Frame *frame, const PlannedStmt *plan)
+{
+	ListCell *cell;
+
+	if (may_export(frame) || (plan->commandType == CMD_DELETE && !plan->hasModifyingCTE))
+		return;
+	foreach (cell, plan->resultRelations)
+	{
+		Oid relid = rt_fetch(lfirst_int(cell), plan->rtable)->relid;
+
+		if (relid >= FirstNormalObjectId && policy_relation(relid) == NULL &&
+		    get_rel_persistence(relid) != RELPERSISTENCE_TEMP)
+			refuse_export(frame, get_rel_name(relid));
+	}
+}
+
+/* CREATE TABLE AS, SELECT INTO and materialized views. */
+static void
+check_receiver(const Frame *frame, const DestReceiver *dest)
+{
+	if (dest != NULL && !may_export(frame) &&
+	    (dest->mydest == DestTransientRel ||
+	     (dest->mydest == DestIntoRel && !utility_fills_temporary())))
+		refuse_export(frame, NULL);
+}
+
 /*
  * A worker would neither know of a break-glass nor of the transaction's own changes of consent,
  * which must not enter the shared cache.
@@ -157,7 +232,7 @@ check_execution(QueryDesc *query, int eflags)
 	VerifyResult verified;
 	Frame *frame;
 
-	if (policy_state() <= POLICY_EMPTY)
+	if (policy_state() == POLICY_ABSENT)
 		return NULL;
 	request = request_of(query, eflags);
 	if (request.touched == NIL)
@@ -169,6 +244,11 @@ check_execution(QueryDesc *query, int eflags)
 	verified = verify_plan(query->plannedstmt);
 	if (OidIsValid(verified.unguarded))
 		refuse_unguarded(verified.unguarded);
+	if (!request.explain_only)
+	{
+		refuse_instrumented(frame, query);
+		check_targets(frame, query->plannedstmt);
+	}
 	return frame;
 }
 
@@ -230,6 +310,7 @@ run(COMPAT_RUN_PARAMS)
 	if (frame != NULL)
 	{
 		frame_check_purpose(frame);
+		check_receiver(frame, query->dest);
 		frame->has_run = true;
 	}
 	previous = frame_enter(frame);

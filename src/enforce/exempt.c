@@ -110,6 +110,12 @@ exempt_set_validating(bool validating)
 }
 
 bool
+exempt_is_validating(void)
+{
+	return validating_foreign_key;
+}
+
+bool
 exempt_integrity_context(void)
 {
 	return InNoForceRLSOperation() || validating_foreign_key;

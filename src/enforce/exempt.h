@@ -38,5 +38,6 @@ extern bool exempt_is_cascade(Oid relid);
 
 /* While ALTER TABLE validates a foreign key: core's check of both whole tables. */
 extern bool exempt_set_validating(bool validating); /* returns what it was */
+extern bool exempt_is_validating(void);
 
 #endif

@@ -92,12 +92,15 @@ judge_of_call(FunctionCallInfo fcinfo)
 	if (entry->table->n_subjects > 0)
 		for (int i = FIRST_COLUMN_ARG; i < PG_NARGS(); i++)
 			judge->type[i - FIRST_COLUMN_ARG] = getBaseType(get_fn_expr_argtype(fcinfo->flinfo, i));
+	judge->one_bigint = entry->verdict == FRAME_DECIDE && entry->table->n_subjects == 1 &&
+	                    judge->type[0] == INT8OID && !entry->mask.own_consent &&
+	                    decision_needs_facts(&entry->mask);
 	fcinfo->flinfo->fn_extra = judge;
 	return judge;
 }
 
 static bool
-call_permits(FunctionCallInfo fcinfo, Judge *judge)
+columns_of_call_permit(FunctionCallInfo fcinfo, Judge *judge)
 {
 	Datum value[MAX_SUBJECT_COLUMNS + 1];
 	bool null[MAX_SUBJECT_COLUMNS + 1];
@@ -109,6 +112,16 @@ call_permits(FunctionCallInfo fcinfo, Judge *judge)
 		null[i] = PG_ARGISNULL(i + FIRST_COLUMN_ARG);
 	}
 	return judge_permits(judge, value, null, GetActiveSnapshot());
+}
+
+static inline bool
+call_permits(FunctionCallInfo fcinfo, Judge *judge)
+{
+	if (likely(judge->one_bigint && !PG_ARGISNULL(FIRST_COLUMN_ARG)))
+		return decision_permits(
+		    &judge->entry->mask,
+		    subject_facts_int(&judge->reader, PG_GETARG_INT64(FIRST_COLUMN_ARG)));
+	return columns_of_call_permit(fcinfo, judge);
 }
 
 /* guard(internal, regclass, columns): once for each row of a scan. */

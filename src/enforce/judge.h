@@ -17,6 +17,7 @@ typedef struct Judge
 	FrameTable *entry;
 	const GuardedTable *spec; /* whose columns are judged: the table, or where its path ends */
 	int n_columns;
+	bool one_bigint; /* the row's one subject is a bigint that decides alone: nearly every table */
 	Oid type[MAX_SUBJECT_COLUMNS + 1]; /* base types; the caller sets them for a table's own */
 	SubjectReader reader;
 } Judge;

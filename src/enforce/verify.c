@@ -120,8 +120,8 @@ refuse_guarded(VerifyContext *context, Scan *scan, Bitmapset *relids)
 			found_unguarded(context, guarded(context, rti));
 }
 
-static bool
-has_new_row_check(Oid relid)
+bool
+verify_has_new_row_check(Oid relid)
 {
 	Relation rel = table_open(relid, NoLock);
 	TriggerDesc *triggers = rel->trigdesc;
@@ -172,7 +172,7 @@ verify_modify(VerifyContext *context, ModifyTable *node)
 
 		if (relation == NULL || node->operation == CMD_DELETE)
 			continue;
-		if (!has_new_row_check(relation->relid) ||
+		if (!verify_has_new_row_check(relation->relid) ||
 		    (node->onConflictAction == ONCONFLICT_UPDATE && !has_conflict_check(node)))
 			found_unguarded(context, relation);
 	}

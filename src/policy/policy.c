@@ -419,6 +419,22 @@ policy_relation(Oid relid)
 	return entry->relation.table != NULL || entry->relation.internal ? &entry->relation : NULL;
 }
 
+List *
+policy_tables(void)
+{
+	Generation *gen = generation();
+	List *relids = NIL;
+	HASH_SEQ_STATUS seq;
+	GuardedTable *table;
+
+	if (gen->tables == NULL)
+		return NIL;
+	hash_seq_init(&seq, gen->tables);
+	while ((table = hash_seq_search(&seq)) != NULL)
+		relids = lappend_oid(relids, table->relid);
+	return relids;
+}
+
 /* The guarded table among relid and what it inherits from. */
 static GuardedTable *
 guarding_table(Generation *gen, Oid relid)

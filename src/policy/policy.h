@@ -10,6 +10,7 @@
 
 #include "postgres.h"
 
+#include "nodes/pg_list.h"
 #include "policy/decision.h"
 #include "utils/relcache.h"
 
@@ -92,6 +93,7 @@ extern void *policy_pin(void);
 extern void policy_unpin(void *pin);
 
 extern const GuardedRelation *policy_relation(Oid relid);
+extern List *policy_tables(void); /* the oids of all guarded tables, without their children */
 extern const Purpose *policy_purpose(const char *path);
 extern const Rule *policy_rule(const GuardedTable *table, const Purpose *purpose);
 extern bool policy_entitled(Oid role, const Purpose *purpose);

@@ -23,6 +23,7 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/catcache.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -203,39 +204,103 @@ verb_require_role(const char *role_name)
 		                 role_name)));
 }
 
+/* What a body runs as: whom it runs for is kept for verb_invoker(). */
+typedef struct VerbEnvelope
+{
+	Oid outer_caller;
+	int outer_depth;
+	Oid caller;
+	int caller_context;
+	int guc_level;
+} VerbEnvelope;
+
+static void
+verb_enter(VerbEnvelope *envelope, Oid owner)
+{
+	envelope->outer_caller = verb_caller;
+	envelope->outer_depth = verb_depth;
+	GetUserIdAndSecContext(&envelope->caller, &envelope->caller_context);
+	envelope->guc_level = NewGUCNestLevel();
+	verb_fix_settings();
+	SetUserIdAndSecContext(owner, envelope->caller_context | SECURITY_LOCAL_USERID_CHANGE);
+	verb_caller = envelope->caller;
+	verb_depth = envelope->outer_depth + 1;
+}
+
+static void
+verb_leave(const VerbEnvelope *envelope)
+{
+	verb_depth = envelope->outer_depth;
+	verb_caller = envelope->outer_caller;
+	SetUserIdAndSecContext(envelope->caller, envelope->caller_context);
+}
+
 static Datum
 verb_call(FunctionCallInfo fcinfo)
 {
 	VerbBody body = verb_body_of(fcinfo->flinfo->fn_oid);
-	Oid outer_caller = verb_caller;
-	int outer_depth = verb_depth;
-	Oid caller;
-	int caller_context;
-	int guc_level;
+	VerbEnvelope envelope;
 	Datum result = (Datum) 0;
 
-	GetUserIdAndSecContext(&caller, &caller_context);
-	guc_level = NewGUCNestLevel();
-	verb_fix_settings();
-
+	verb_enter(&envelope, body.owner);
 	PG_TRY();
 	{
-		SetUserIdAndSecContext(body.owner, caller_context | SECURITY_LOCAL_USERID_CHANGE);
-		verb_caller = caller;
-		verb_depth = outer_depth + 1;
 		result = verb_invoke(fcinfo, body.function);
 	}
 	PG_FINALLY();
 	{
-		verb_depth = outer_depth;
-		verb_caller = outer_caller;
-		SetUserIdAndSecContext(caller, caller_context);
+		verb_leave(&envelope);
 	}
 	PG_END_TRY();
 
 	/* After an error the abort of the (sub)transaction does this. */
-	AtEOXact_GUC(true, guc_level);
+	AtEOXact_GUC(true, envelope.guc_level);
 	return result;
+}
+
+static void
+verb_call_void(Oid function, Oid argument)
+{
+	LOCAL_FCINFO(call, 1);
+	FmgrInfo flinfo;
+
+	fmgr_info(function, &flinfo);
+	InitFunctionCallInfoData(*call, &flinfo, 1, InvalidOid, NULL, NULL);
+	call->args[0].value = ObjectIdGetDatum(argument);
+	call->args[0].isnull = false;
+	(void) FunctionCallInvoke(call);
+}
+
+void
+verb_run_as_owner(const char *function, Oid argument)
+{
+	Oid schema = get_namespace_oid(BODY_SCHEMA, false);
+	CatCList *candidates = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(function));
+	VerbBody body = {InvalidOid, InvalidOid};
+	VerbEnvelope envelope;
+
+	for (int i = 0; i < candidates->n_members; i++)
+	{
+		Form_pg_proc form = (Form_pg_proc) GETSTRUCT(&candidates->members[i]->tuple);
+
+		if (form->pronamespace == schema && form->pronargs == 1)
+			body = (VerbBody){form->oid, form->proowner};
+	}
+	ReleaseCatCacheList(candidates);
+	if (!OidIsValid(body.function))
+		elog(ERROR, "function %s is missing", function);
+
+	verb_enter(&envelope, body.owner);
+	PG_TRY();
+	{
+		verb_call_void(body.function, argument);
+	}
+	PG_FINALLY();
+	{
+		verb_leave(&envelope);
+	}
+	PG_END_TRY();
+	AtEOXact_GUC(true, envelope.guc_level);
 }
 
 /* Call with the same arguments; a set goes through resultinfo, as PL/pgSQL materializes it. */

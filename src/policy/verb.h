@@ -20,4 +20,10 @@ extern Oid verb_invoker(void);
 extern int verb_suspend(void);
 extern void verb_resume(int depth);
 
+/*
+ * Call privacy_guard_internal.<function>(argument), as its owner and as a verb, after a command of
+ * the current role that the extension's own tables must follow.
+ */
+extern void verb_run_as_owner(const char *function, Oid argument);
+
 #endif /* PRIVACY_GUARD_POLICY_VERB_H */

@@ -16,10 +16,11 @@ REVOKE ALL ON FUNCTION privacy_guard.enforcement_report(regclass, regrole) FROM 
 GRANT EXECUTE ON FUNCTION privacy_guard.enforcement_report(regclass, regrole)
     TO privacy_guard_steward, privacy_guard_auditor;
 
--- In every role's plans; their argument types, or the lack of anything to learn, keep SQL from using them.
+-- In every role's plans, and on the partitions that a role makes; their argument types, or the lack of anything
+-- to learn, keep SQL from using them.
 GRANT EXECUTE ON FUNCTION privacy_guard_internal.guard(internal, regclass, "any"),
     privacy_guard_internal.guard_conflict(internal, regclass, "any"),
-    privacy_guard_internal.library_loaded() TO PUBLIC;
+    privacy_guard_internal.library_loaded(), privacy_guard_internal.check_new_row() TO PUBLIC;
 
 -- Who makes a partition of a guarded table gets a copy of its trigger.
 GRANT EXECUTE ON FUNCTION privacy_guard_internal.check_new_row() TO PUBLIC;

@@ -1,0 +1,24 @@
+/*
+ * utility_objects.h
+ *		What commands do to single objects, also by CASCADE and by recursion.
+ */
+#ifndef PRIVACY_GUARD_UTILITY_OBJECTS_H
+#define PRIVACY_GUARD_UTILITY_OBJECTS_H
+
+#include "enforce/utility.h"
+
+extern void utility_objects_init(void);
+
+/* After the command: refuse it for what it has made or altered. */
+extern void utility_objects_check(UtilityCommand *command);
+
+/* May this function run over guarded rows on behalf of who alters their table? */
+extern bool utility_function_is_plain(Oid function);
+
+/* The guarded table that relid, or one of its children, is part of; InvalidOid for none. */
+extern Oid utility_guarded_root(Oid relid);
+
+/* Is the object in one of the extension's schemas? */
+extern bool utility_namespace_is_ours(Oid namespace);
+
+#endif
