@@ -22,6 +22,9 @@ GRANT EXECUTE ON FUNCTION privacy_guard_internal.guard(internal, regclass, "any"
     privacy_guard_internal.guard_conflict(internal, regclass, "any"),
     privacy_guard_internal.library_loaded(), privacy_guard_internal.check_new_row() TO PUBLIC;
 
+-- Who makes a partition of a guarded table gets a copy of its trigger.
+GRANT EXECUTE ON FUNCTION privacy_guard_internal.check_new_row() TO PUBLIC;
+
 -- The steward named at installation. Everyone after is granted by hand.
 DO $$
 BEGIN
