@@ -169,10 +169,15 @@ monitored_refusal(Frame *frame, FrameTable *entry, ReportReason reason)
 	return true;
 }
 
+static char *
+name_of(const FrameTable *entry)
+{
+	return get_rel_name(entry->table->relid);
+}
+
 static void
 check_table(Frame *frame, FrameTable *entry)
 {
-	const char *name = get_rel_name(entry->table->relid);
 	const Purpose *purpose = frame->purpose;
 	const Rule *rule;
 
@@ -186,7 +191,7 @@ check_table(Frame *frame, FrameTable *entry)
 			ereport(
 			    ERROR,
 			    (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			     errmsg("no purpose is declared for guarded table \"%s\"", name),
+			     errmsg("no purpose is declared for guarded table \"%s\"", name_of(entry)),
 			     errhint("Declare one in the transaction, as in SET LOCAL privacy_guard.purpose = "
 			             "'billing', or give the role a default with ALTER ROLE ... SET.")));
 		return;
@@ -198,7 +203,7 @@ check_table(Frame *frame, FrameTable *entry)
 			    ERROR,
 			    (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			     errmsg("role \"%s\" may not process guarded table \"%s\" for purpose \"%s\"",
-			            GetUserNameFromId(frame->role, false), name, purpose->path),
+			            GetUserNameFromId(frame->role, false), name_of(entry), purpose->path),
 			     errhint(
 			         "A data steward can entitle the role with privacy_guard.grant_purpose().")));
 		return;
@@ -210,16 +215,17 @@ check_table(Frame *frame, FrameTable *entry)
 			ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			                rule->prohibited
 			                    ? errmsg("purpose \"%s\" is prohibited on guarded table \"%s\"",
-			                             purpose->path, name)
+			                             purpose->path, name_of(entry))
 			                    : errmsg("no rule permits purpose \"%s\" on guarded table \"%s\"",
-			                             purpose->path, name),
+			                             purpose->path, name_of(entry)),
 			                errhint("A data steward can permit it with privacy_guard.permit().")));
 		return;
 	}
 	if (!row_security)
 		ereport(ERROR,
 		        (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-		         errmsg("rows of guarded table \"%s\" cannot be read with row_security off", name),
+		         errmsg("rows of guarded table \"%s\" cannot be read with row_security off",
+		                name_of(entry)),
 		         errhint("Leave row_security on. For a whole dump, let a data steward exempt the "
 		                 "role with privacy_guard.exempt_role().")));
 	entry->verdict = FRAME_DECIDE;

@@ -4,14 +4,29 @@ DROP PROCEDURE privacy_guard_internal.publish(text, text);
 
 REVOKE ALL ON ALL TABLES IN SCHEMA privacy_guard, privacy_guard_internal FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA privacy_guard, privacy_guard_internal FROM PUBLIC;
-REVOKE ALL ON ALL ROUTINES IN SCHEMA privacy_guard_internal FROM PUBLIC;
 REVOKE ALL ON SCHEMA privacy_guard_internal FROM PUBLIC;
 GRANT USAGE ON SCHEMA privacy_guard TO PUBLIC;
 
--- In every role's plans; their argument types, or the lack of anything to learn, keep SQL from using them.
-GRANT EXECUTE ON FUNCTION privacy_guard_internal.guard(internal, regclass, "any"),
-    privacy_guard_internal.guard_conflict(internal, regclass, "any"),
-    privacy_guard_internal.library_loaded() TO PUBLIC;
+-- Three functions are in every role's plans; their argument types, or the lack of anything to learn, keep SQL from
+-- using them. They keep the privileges that functions are born with: to read a list of privileges would cost every
+-- execution of every plan more than the guard itself.
+DO $$
+DECLARE
+    routine record;
+BEGIN
+    FOR routine IN
+        SELECT p.oid::pg_catalog.regprocedure AS name, p.proacl AS privileges,
+               p.proname IN ('guard', 'guard_conflict', 'library_loaded') AS in_plans
+          FROM pg_catalog.pg_proc p
+         WHERE p.pronamespace = 'privacy_guard_internal'::pg_catalog.regnamespace
+    LOOP
+        IF NOT routine.in_plans THEN
+            EXECUTE pg_catalog.format('REVOKE ALL ON ROUTINE %s FROM PUBLIC', routine.name);
+        ELSIF routine.privileges IS NOT NULL THEN
+            EXECUTE pg_catalog.format('GRANT EXECUTE ON ROUTINE %s TO PUBLIC', routine.name);
+        END IF;
+    END LOOP;
+END $$;
 
 -- The steward named at installation. Everyone after is granted by hand.
 DO $$
