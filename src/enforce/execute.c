@@ -23,6 +23,7 @@
 #include "enforce/frame.h"
 #include "enforce/report.h"
 #include "enforce/utility.h"
+#include "enforce/utility_role.h"
 #include "enforce/verify.h"
 #include "guc.h"
 #include "policy/policy.h"
@@ -226,6 +227,7 @@ check_execution(QueryDesc *query, int eflags)
 
 	if (policy_state() <= POLICY_EMPTY)
 		return NULL;
+	utility_role_note_guards();
 	request = request_of(query, eflags);
 	if (request.touched == NIL)
 		return NULL;
