@@ -18,6 +18,7 @@
 
 #include "compat.h"
 #include "consent/change.h"
+#include "enforce/cursor.h"
 #include "enforce/execute.h"
 #include "enforce/exempt.h"
 #include "enforce/frame.h"
@@ -285,10 +286,25 @@ call_run(COMPAT_RUN_PARAMS)
 }
 
 static void
-run(COMPAT_RUN_PARAMS)
+run_in_frame(Frame *frame, COMPAT_RUN_PARAMS)
+{
+	Frame *previous = frame_enter(frame);
+
+	PG_TRY();
+	{
+		call_run(COMPAT_RUN_ARGS);
+	}
+	PG_FINALLY();
+	{
+		frame_leave(previous);
+	}
+	PG_END_TRY();
+}
+
+static void
+run_guarded(COMPAT_RUN_PARAMS)
 {
 	Frame *frame = frame_of_query(query);
-	Frame *previous;
 
 	if (frame == NULL)
 	{
@@ -298,14 +314,28 @@ run(COMPAT_RUN_PARAMS)
 	frame_check_purpose(frame);
 	check_receiver(frame, query->dest);
 	frame->has_run = true;
-	previous = frame_enter(frame);
+	cursor_watch(frame);
+	run_in_frame(frame, COMPAT_RUN_ARGS);
+	cursor_collect(frame);
+}
+
+static void
+run(COMPAT_RUN_PARAMS)
+{
+	CursorRun cursor;
+
+	if (policy_state() <= POLICY_EMPTY || !cursor_begin(&cursor, query, count))
+	{
+		run_guarded(COMPAT_RUN_ARGS);
+		return;
+	}
 	PG_TRY();
 	{
-		call_run(COMPAT_RUN_ARGS);
+		run_guarded(COMPAT_RUN_ARGS);
 	}
 	PG_FINALLY();
 	{
-		frame_leave(previous);
+		cursor_end(&cursor);
 	}
 	PG_END_TRY();
 }

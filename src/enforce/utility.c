@@ -26,6 +26,7 @@
 #include "utils/memutils.h"
 
 #include "compat.h"
+#include "enforce/cursor.h"
 #include "enforce/exempt.h"
 #include "enforce/utility.h"
 #include "enforce/utility_copy.h"
@@ -391,6 +392,8 @@ process(UTILITY_PARAMS)
 
 	if (IsA(statement, VariableSetStmt))
 		warn_of_lost_setting((VariableSetStmt *) statement, context);
+	if (IsA(statement, FetchStmt))
+		cursor_check_fetch(((FetchStmt *) statement)->portalname);
 	utility_role_check(statement);
 	if (is_harmless(statement) || !IsTransactionState() || policy_state() < POLICY_EMPTY ||
 	    (policy_state() == POLICY_EMPTY && !IsA(statement, DropRoleStmt)))
