@@ -286,6 +286,40 @@ start(QueryDesc *query, int eflags)
 
 /* ---- during ---- */
 
+/* What surrounds a statement that is entered. */
+typedef struct Entered
+{
+	Frame *frame;
+	bool integrity;
+} Entered;
+
+/*
+ * Inside a guarded execution even an unguarded one must be entered, since its rows are not ours;
+ * and so must core's own, since what user code starts within is not core's.
+ */
+static bool
+can_pass_by(void)
+{
+	return frame_current() == NULL && !exempt_integrity_context();
+}
+
+static Entered
+enter(Frame *frame)
+{
+	Entered entered;
+
+	entered.integrity = exempt_enter_integrity();
+	entered.frame = frame_enter(frame);
+	return entered;
+}
+
+static void
+leave(const Entered *entered)
+{
+	frame_leave(entered->frame);
+	exempt_leave_integrity(entered->integrity);
+}
+
 static void
 call_run(COMPAT_RUN_PARAMS)
 {
@@ -299,10 +333,9 @@ static void
 run(COMPAT_RUN_PARAMS)
 {
 	Frame *frame = frame_of_query(query);
-	Frame *previous;
+	Entered entered;
 
-	/* Inside a guarded execution even an unguarded one must be entered: its rows are not ours. */
-	if (frame == NULL && frame_current() == NULL)
+	if (frame == NULL && can_pass_by())
 	{
 		call_run(COMPAT_RUN_ARGS);
 		return;
@@ -313,14 +346,14 @@ run(COMPAT_RUN_PARAMS)
 		check_receiver(frame, query->dest);
 		frame->has_run = true;
 	}
-	previous = frame_enter(frame);
+	entered = enter(frame);
 	PG_TRY();
 	{
 		call_run(COMPAT_RUN_ARGS);
 	}
 	PG_FINALLY();
 	{
-		frame_leave(previous);
+		leave(&entered);
 	}
 	PG_END_TRY();
 }
@@ -378,23 +411,23 @@ static void
 finish(QueryDesc *query)
 {
 	Frame *frame = frame_of_query(query);
-	Frame *previous;
+	Entered entered;
 
-	if (frame == NULL && frame_current() == NULL)
+	if (frame == NULL && can_pass_by())
 	{
 		call_finish(query);
 		return;
 	}
 	if (frame != NULL)
 		tell_withheld(frame);
-	previous = frame_enter(frame);
+	entered = enter(frame);
 	PG_TRY();
 	{
 		call_finish(query);
 	}
 	PG_FINALLY();
 	{
-		frame_leave(previous);
+		leave(&entered);
 	}
 	PG_END_TRY();
 	if (frame != NULL)

@@ -31,6 +31,9 @@ static List *cascades = NIL;
 
 static bool validating_foreign_key = false;
 
+/* Is a statement being run that was started in core's context? */
+static bool integrity_running = false;
+
 static void end_of_transaction(XactEvent event, void *arg);
 
 PG_FUNCTION_INFO_V1(exempt_announce_break_glass);
@@ -115,10 +118,29 @@ exempt_is_validating(void)
 	return validating_foreign_key;
 }
 
+/*
+ * User code can run in core's context only while core's own statement runs: in its row triggers,
+ * operators and checks.  So whatever starts in there is not core's.
+ */
 bool
 exempt_integrity_context(void)
 {
-	return InNoForceRLSOperation() || validating_foreign_key;
+	return (InNoForceRLSOperation() || validating_foreign_key) && !integrity_running;
+}
+
+bool
+exempt_enter_integrity(void)
+{
+	bool was = integrity_running;
+
+	integrity_running = InNoForceRLSOperation() || validating_foreign_key;
+	return was;
+}
+
+void
+exempt_leave_integrity(bool was)
+{
+	integrity_running = was;
 }
 
 /*

@@ -32,6 +32,10 @@ extern bool exempt_integrity_query(Query *query);
  */
 extern bool exempt_integrity_context(void);
 
+/* Around the run of a statement; leave with what enter returned, also on error. */
+extern bool exempt_enter_integrity(void);
+extern void exempt_leave_integrity(bool was);
+
 /* Remember that such a statement has written to this relation: its rows are the parent's doing. */
 extern void exempt_note_cascade(Oid relid);
 extern bool exempt_is_cascade(Oid relid);

@@ -49,6 +49,12 @@ guarded_among(List *relids)
 	return tables;
 }
 
+static char *
+name_of(const FrameTable *entry)
+{
+	return get_rel_name(entry->table->relid);
+}
+
 /* A restore may load rows; nobody may read them yet. */
 static void
 check_pending(FrameTable *entry)
@@ -59,8 +65,7 @@ check_pending(FrameTable *entry)
 	ereport(
 	    ERROR,
 	    (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-	     errmsg("guarded table \"%s\" is pending after a restore or copy",
-	            get_rel_name(entry->table->relid)),
+	     errmsg("guarded table \"%s\" is pending after a restore or copy", name_of(entry)),
 	     errhint("A data steward can verify and release it with privacy_guard.finish_restore().")));
 }
 
@@ -181,15 +186,13 @@ static void
 refuse_standby(const FrameTable *entry)
 {
 	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-	                errmsg("guarded table \"%s\" cannot be used on a standby",
-	                       get_rel_name(entry->table->relid)),
+	                errmsg("guarded table \"%s\" cannot be used on a standby", name_of(entry)),
 	                errhint("Send the statement to the primary.")));
 }
 
 static void
 check_table(Frame *frame, FrameTable *entry)
 {
-	const char *name = get_rel_name(entry->table->relid);
 	const Purpose *purpose = frame->purpose;
 	const Rule *rule;
 
@@ -203,7 +206,7 @@ check_table(Frame *frame, FrameTable *entry)
 			ereport(
 			    ERROR,
 			    (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			     errmsg("no purpose is declared for guarded table \"%s\"", name),
+			     errmsg("no purpose is declared for guarded table \"%s\"", name_of(entry)),
 			     errhint("Declare one in the transaction, as in SET LOCAL privacy_guard.purpose = "
 			             "'billing', or give the role a default with ALTER ROLE ... SET.")));
 		return;
@@ -215,7 +218,7 @@ check_table(Frame *frame, FrameTable *entry)
 			    ERROR,
 			    (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			     errmsg("role \"%s\" may not process guarded table \"%s\" for purpose \"%s\"",
-			            GetUserNameFromId(frame->role, false), name, purpose->path),
+			            GetUserNameFromId(frame->role, false), name_of(entry), purpose->path),
 			     errhint(
 			         "A data steward can entitle the role with privacy_guard.grant_purpose().")));
 		return;
@@ -228,9 +231,9 @@ check_table(Frame *frame, FrameTable *entry)
 			        (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			         rule->prohibited
 			             ? errmsg("purpose \"%s\" is prohibited on guarded table \"%s\"",
-			                      purpose->path, name)
+			                      purpose->path, name_of(entry))
 			             : errmsg("no rule permits purpose \"%s\" on guarded table \"%s\"",
-			                      purpose->path, name),
+			                      purpose->path, name_of(entry)),
 			         rule->prohibited
 			             ? errhint("privacy_guard.rules shows the prohibition, of this purpose or "
 			                       "one above it. A data steward can lift it with drop_rule(), or "
@@ -241,7 +244,8 @@ check_table(Frame *frame, FrameTable *entry)
 	if (!row_security)
 		ereport(ERROR,
 		        (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-		         errmsg("rows of guarded table \"%s\" cannot be read with row_security off", name),
+		         errmsg("rows of guarded table \"%s\" cannot be read with row_security off",
+		                name_of(entry)),
 		         errhint("Leave row_security on. For a whole dump, let a data steward exempt the "
 		                 "role with privacy_guard.exempt_role().")));
 	entry->verdict = FRAME_DECIDE;

@@ -37,6 +37,8 @@
 #include "policy/policy.h"
 #include "policy/rule.h"
 
+#define RECENT 32
+
 typedef struct RelationEntry
 {
 	GuardedRelation relation; /* starts with the key */
@@ -86,6 +88,11 @@ typedef struct Generation
 	HTAB *grants;    /* GrantEntry */
 	bool any_mode;   /* some role has a mode of its own */
 	bool any_exemption;
+	/* The entries asked for last, by relid: every statement asks for the same few. */
+	RelationEntry *recent_relation[RECENT];
+	RuleEntry *recent_rule[RECENT];
+	Purpose *recent_purpose;
+	GrantEntry *recent_grant;
 } Generation;
 
 static Generation *current = NULL;
@@ -406,14 +413,18 @@ const GuardedRelation *
 policy_relation(Oid relid)
 {
 	Generation *gen = generation();
-	RelationEntry *entry;
+	RelationEntry *entry = gen->recent_relation[relid % RECENT];
 	bool found;
 
 	if (relid < FirstNormalObjectId || gen->relations == NULL)
 		return NULL;
-	entry = hash_search(gen->relations, &relid, HASH_ENTER, &found);
-	if (!found)
-		entry->resolved = false;
+	if (entry == NULL || entry->relation.relid != relid)
+	{
+		entry = hash_search(gen->relations, &relid, HASH_ENTER, &found);
+		if (!found)
+			entry->resolved = false;
+		gen->recent_relation[relid % RECENT] = entry;
+	}
 	if (!entry->resolved)
 		resolve_relation(gen, entry);
 	return entry->relation.table != NULL || entry->relation.internal ? &entry->relation : NULL;
@@ -545,10 +556,12 @@ const Purpose *
 policy_purpose(const char *path)
 {
 	Generation *gen = generation();
-	Purpose *purpose;
+	Purpose *purpose = gen->recent_purpose;
 	bool found;
-	char name[MAX_PURPOSE_LENGTH] = {0};
+	char name[MAX_PURPOSE_LENGTH];
 
+	if (purpose != NULL && strcmp(purpose->path, path) == 0)
+		return purpose;
 	if (gen->purposes == NULL || strlen(path) >= MAX_PURPOSE_LENGTH)
 		return NULL;
 	strlcpy(name, path, sizeof(name));
@@ -567,6 +580,7 @@ policy_purpose(const char *path)
 		purpose = hash_search(gen->purposes, name, HASH_ENTER, &found);
 		*purpose = read;
 	}
+	gen->recent_purpose = purpose;
 	return purpose;
 }
 
@@ -578,8 +592,11 @@ policy_rule(const GuardedTable *table, const Purpose *purpose)
 {
 	Generation *gen = generation();
 	RuleKey key = {.relid = table->relid, .purpose = purpose->id};
-	RuleEntry *entry = hash_search(gen->rules, &key, HASH_FIND, NULL);
+	RuleEntry *entry = gen->recent_rule[key.relid % RECENT];
 
+	if (entry != NULL && entry->key.relid == key.relid && entry->key.purpose == key.purpose)
+		return &entry->rule;
+	entry = hash_search(gen->rules, &key, HASH_FIND, NULL);
 	if (entry == NULL)
 	{
 		Rule rule = rule_find(table, purpose);
@@ -587,6 +604,7 @@ policy_rule(const GuardedTable *table, const Purpose *purpose)
 		entry = hash_search(gen->rules, &key, HASH_ENTER, NULL);
 		entry->rule = rule;
 	}
+	gen->recent_rule[key.relid % RECENT] = entry;
 	return &entry->rule;
 }
 
@@ -597,8 +615,11 @@ grant_reaches(Oid role, const Purpose *purpose, bool collect)
 {
 	Generation *gen = generation();
 	GrantKey key;
-	GrantEntry *entry;
+	GrantEntry *entry = gen->recent_grant;
 
+	if (entry != NULL && entry->key.role == role && entry->key.purpose == purpose->id &&
+	    entry->key.collect == collect)
+		return entry->granted;
 	memset(&key, 0, sizeof(key));
 	key.role = role;
 	key.purpose = purpose->id;
@@ -611,6 +632,7 @@ grant_reaches(Oid role, const Purpose *purpose, bool collect)
 		entry = hash_search(gen->grants, &key, HASH_ENTER, NULL);
 		entry->granted = granted;
 	}
+	gen->recent_grant = entry;
 	return entry->granted;
 }
 

@@ -373,6 +373,7 @@ BEGIN
     guarded := privacy_guard_internal.require_guarded(relation);
     SELECT g.relation INTO dependant FROM privacy_guard.guarded_table g
      WHERE g.subject_via IS NOT NULL AND g.relation <> unprotect.relation
+       AND EXISTS (SELECT FROM pg_class c WHERE c.oid = g.relation)
        AND privacy_guard_internal.via_parent(g.relation, g.subject_via) = unprotect.relation;
     IF FOUND THEN
         RAISE EXCEPTION 'table % reaches its data subjects through table %', dependant, relation
