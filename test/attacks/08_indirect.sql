@@ -69,7 +69,7 @@ ALTER TABLE customer ALTER COLUMN name TYPE evil;
 -- guarded: refused 42501
 \c - owner
 CREATE TABLE evil (note text);
-CREATE FUNCTION steal(text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE SECURITY DEFINER AS $$ BEGIN INSERT INTO evil VALUES ($1); RETURN true; END $$;
+CREATE FUNCTION steal(text) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN INSERT INTO evil VALUES ($1); RETURN true; END $$;
 CREATE TABLE event_3 PARTITION OF event (CONSTRAINT evil CHECK (steal(note))) FOR VALUES FROM (200) TO (300);
 CREATE TABLE event_4 (id int, customer bigint, note text CHECK (steal(note)));
 ALTER TABLE event ATTACH PARTITION event_4 FOR VALUES FROM (200) TO (300);
@@ -78,12 +78,13 @@ BEGIN; SET LOCAL :purpose = 'billing'; INSERT INTO event VALUES (250, 5, 'sec' |
 \c - owner
 SELECT note FROM evil;
 
--- ## a new partition brings a default, an index or a generated column that copies what others write
+-- ## a new partition brings an index that copies what others write
 -- stock: leaks
 -- guarded: refused 42501
 \c - owner
 CREATE TABLE evil (note text);
-CREATE FUNCTION steal(text) RETURNS text LANGUAGE plpgsql IMMUTABLE SECURITY DEFINER AS $$ BEGIN INSERT INTO evil VALUES ($1); RETURN $1; END $$;
+CREATE FUNCTION really_steal(text) RETURNS void LANGUAGE sql SECURITY DEFINER AS 'INSERT INTO public.evil VALUES ($1)';
+CREATE FUNCTION steal(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN PERFORM public.really_steal($1); RETURN $1; END $$;
 CREATE TABLE event_3 PARTITION OF event FOR VALUES FROM (200) TO (300);
 CREATE INDEX ON event_3 (steal(note));
 \c - clerk
@@ -107,21 +108,40 @@ SELECT note FROM evil;
 
 -- ## elements of CREATE SCHEMA
 -- stock: leaks
--- guarded: refused 42501
-\c - bypass
+-- guarded: filtered
 \c - super
 GRANT CREATE ON DATABASE attack TO bypass;
-GRANT TRIGGER ON customer TO bypass;
 \c - bypass
-CREATE FUNCTION steal() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE '%', old.note; RETURN NULL; END $$;
-CREATE SCHEMA evil
-    CREATE VIEW evil AS SELECT note FROM public.customer
-    CREATE TRIGGER evil AFTER UPDATE ON public.customer FOR EACH ROW EXECUTE FUNCTION public.steal();
+CREATE SCHEMA evil CREATE VIEW evil AS SELECT note FROM public.customer GRANT SELECT ON evil TO app;
 SELECT note FROM evil.evil;
+
+-- ## the function of a trigger that was there before is replaced
+-- stock: leaks
+-- guarded: refused 42501
+\c - owner
+CREATE TABLE evil (note text);
+CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN new; END $$;
+\if :guarded
+\c - steward
+SELECT privacy_guard.unprotect('ticket');
+\c - owner
+CREATE TRIGGER touch BEFORE UPDATE ON ticket FOR EACH ROW EXECUTE FUNCTION touch();
+\c - steward
+SELECT privacy_guard.protect('ticket', subject_column => 'customer');
+SELECT privacy_guard.permit('ticket', p) FROM unnest('{marketing,billing}'::text[]) p;
+\c - owner
+\else
+CREATE TRIGGER touch BEFORE UPDATE ON ticket FOR EACH ROW EXECUTE FUNCTION touch();
+\endif
+CREATE OR REPLACE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN INSERT INTO evil VALUES (old.body); RETURN new; END $$;
+\c - clerk
+BEGIN; SET LOCAL :purpose = 'billing'; UPDATE ticket SET id = id; COMMIT;
+\c - owner
+SELECT note FROM evil;
 
 -- ## code that runs while a foreign key is validated
 -- stock: leaks
--- guarded: filtered
+-- guarded: refused 42501
 \c - bypass
 CREATE FUNCTION evil() RETURNS int LANGUAGE plpgsql AS $$
 DECLARE r record;
