@@ -32,9 +32,9 @@ max_parallel_workers = 2
 # ---- servers and systems ---------------------------------------------------------------------------
 
 class Server:
-    def __init__(self, root, name, libraries=""):
+    def __init__(self, root, name, libraries="", settings=""):
         self.data = os.path.join(root, name)
-        self.name, self.libraries = name, libraries
+        self.libraries, self.settings = libraries, settings
 
     def init(self, like=None):
         if like is None:
@@ -45,7 +45,7 @@ class Server:
             base = ""
         with open(os.path.join(self.data, "postgresql.conf"), "a", encoding="utf8") as conf:
             conf.write(f"{base}\nunix_socket_directories = '{self.data}'\n"
-                       f"shared_preload_libraries = '{self.libraries}'\npgaudit.log = 'read,write'\n")
+                       f"shared_preload_libraries = '{self.libraries}'\n{self.settings}\n")
 
     def ctl(self, *action):
         run("pg_ctl", "-D", self.data, "-l", self.data + ".log", "-w", "-m", "fast", *action)
@@ -311,8 +311,8 @@ def row(title, kind, found, systems, target):
 
 def prepare(root):
     base = Server(root, "base")
-    audit = Server(root, "pgaudit", "pgaudit")
-    guard = Server(root, "guard", "privacy_guard")
+    audit = Server(root, "pgaudit", "pgaudit", "pgaudit.log = 'read,write'")
+    guard = Server(root, "guard", "privacy_guard", f"privacy_guard.consent_cache_size = '{ARGS.cache}'")
     SERVERS.extend([base, audit, guard])
     progress(f"making {ARGS.customers:,} customers")
     base.init()
@@ -394,6 +394,7 @@ def arguments():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=1, help="of each round of a load")
     parser.add_argument("--patience", type=float, default=3, help="a query that takes more seconds is asked once")
+    parser.add_argument("--cache", default="256MB", help="privacy_guard.consent_cache_size")
     parser.add_argument("--only", metavar="REGEX", help="the workloads whose script in bench/load matches")
     parser.add_argument("--growth", type=int, nargs="?", const=1_000_000, default=0, metavar="SUBJECTS",
                         help="also with 10,000 up to this many subjects, and up to 10,000 purposes and rules")
