@@ -40,7 +40,7 @@ COMMIT;
 
 -- ## a withdrawal while a cursor is open
 -- stock: leaks
--- guarded: refused 42501
+-- guarded: filtered
 BEGIN;
 DECLARE c CURSOR FOR SELECT CASE id WHEN 2 THEN replace(note, 'open', 'sec' || 'ret') ELSE note END FROM customer ORDER BY id;
 FETCH 1 FROM c;
