@@ -22,6 +22,7 @@
 #include "enforce/execute.h"
 #include "enforce/exempt.h"
 #include "enforce/frame.h"
+#include "enforce/lineage.h"
 #include "enforce/report.h"
 #include "enforce/utility.h"
 #include "enforce/utility_role.h"
@@ -186,20 +187,15 @@ refuse_export(const Frame *frame, const char *target)
 
 /* Rows of guarded tables must not settle where nothing guards them. */
 static void
-check_targets(const Frame *frame, const PlannedStmt *plan)
+check_targets(const Frame *frame, PlannedStmt *plan)
 {
-	ListCell *cell;
+	Oid target;
 
-	if (may_export(frame) || (plan->commandType == CMD_DELETE && !plan->hasModifyingCTE))
+	if (plan->resultRelations == NIL || may_export(frame))
 		return;
-	foreach (cell, plan->resultRelations)
-	{
-		Oid relid = rt_fetch(lfirst_int(cell), plan->rtable)->relid;
-
-		if (relid >= FirstNormalObjectId && policy_relation(relid) == NULL &&
-		    get_rel_persistence(relid) != RELPERSISTENCE_TEMP)
-			refuse_export(frame, get_rel_name(relid));
-	}
+	target = lineage_unguarded_target(plan);
+	if (OidIsValid(target))
+		refuse_export(frame, get_rel_name(target));
 }
 
 /* CREATE TABLE AS, SELECT INTO and materialized views. */

@@ -30,6 +30,7 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
+#include "policy/policy.h"
 #include "policy/verb.h"
 
 #define BODY_SCHEMA "privacy_guard_internal"
@@ -196,12 +197,13 @@ verb_require_role(const char *role_name)
 {
 	Oid role = get_role_oid(role_name, true);
 
-	if (!OidIsValid(role) || !is_member_of_role_nosuper(GetUserId(), role))
-		ereport(ERROR,
-		        (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-		         errmsg("must be a member of role \"%s\"", role_name),
-		         errhint("Superusers are no exception. GRANT %s TO the role that should do this.",
-		                 role_name)));
+	if (!policy_acts_as(GetUserId(), role))
+		ereport(
+		    ERROR,
+		    (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+		     errmsg("must be a member of role \"%s\"", role_name),
+		     errhint("Superusers and SET ROLE are no exception. GRANT %s TO the role that logs in.",
+		             role_name)));
 }
 
 /* What a body runs as: whom it runs for is kept for verb_invoker(). */
