@@ -15,6 +15,7 @@
 #include "enforce/planner.h"
 #include "enforce/rls.h"
 #include "enforce/utility.h"
+#include "enforce/walsender.h"
 #include "guc.h"
 #include "policy/policy.h"
 #include "shmem.h"
@@ -41,4 +42,5 @@ _PG_init(void)
 	planner_init();
 	execute_init();
 	utility_init();
+	walsender_init();
 }

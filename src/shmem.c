@@ -13,6 +13,7 @@
 
 #include "consent/consent_cache.h"
 #include "enforce/report.h"
+#include "enforce/utility_role.h"
 #include "shmem.h"
 
 static shmem_request_hook_type prev_shmem_request_hook = NULL;
@@ -25,6 +26,7 @@ request(void)
 		prev_shmem_request_hook();
 	RequestAddinShmemSpace(consent_cache_shmem_size());
 	RequestAddinShmemSpace(report_shmem_size());
+	RequestAddinShmemSpace(utility_role_shmem_size());
 }
 
 static void
@@ -35,6 +37,7 @@ startup(void)
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	consent_cache_shmem_attach();
 	report_shmem_attach();
+	utility_role_shmem_attach();
 	LWLockRelease(AddinShmemInitLock);
 }
 

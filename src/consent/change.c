@@ -19,6 +19,7 @@
 #include "utils/uuid.h"
 
 #include "consent/change.h"
+#include "consent/stricter.h"
 #include "consent/subject.h"
 #include "policy/catalog.h"
 #include "policy/policy.h"
@@ -27,6 +28,8 @@
 static bool changed = false;
 static bool changed_all = false;
 static uint8 changed_partition[CHANGE_PARTITIONS / 8];
+static uint8 strict_partition[CHANGE_PARTITIONS / 8]; /* those that may be stricter now */
+static uint64 own_strict_count = 0;
 
 uint64 change_own_count = 0;
 
@@ -47,6 +50,18 @@ change_is_own(void)
 	return changed;
 }
 
+uint64
+change_own_strict_count(void)
+{
+	return own_strict_count;
+}
+
+static bool
+is_marked(const uint8 *partitions, uint32 partition)
+{
+	return changed_all || (partitions[partition / 8] & (1 << (partition % 8))) != 0;
+}
+
 static void
 end_of_transaction(XactEvent event, void *arg)
 {
@@ -64,10 +79,15 @@ end_of_transaction(XactEvent event, void *arg)
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_ABORT:
 			for (uint32 i = 0; i < CHANGE_PARTITIONS; i++)
-				if (changed_all || (changed_partition[i / 8] & (1 << (i % 8))) != 0)
+			{
+				if (is_marked(changed_partition, i))
 					consent_change_advance(i);
+				if (event == XACT_EVENT_COMMIT && is_marked(strict_partition, i))
+					consent_change_strict_advance(i);
+			}
 			changed = changed_all = false;
 			memset(changed_partition, 0, sizeof(changed_partition));
+			memset(strict_partition, 0, sizeof(strict_partition));
 			break;
 		default:
 			break;
@@ -75,9 +95,11 @@ end_of_transaction(XactEvent event, void *arg)
 }
 
 static void
-note_partition(uint32 partition)
+note_partition(uint32 partition, bool stricter)
 {
 	changed_partition[partition / 8] |= 1 << (partition % 8);
+	if (stricter)
+		strict_partition[partition / 8] |= 1 << (partition % 8);
 }
 
 /* Advance the counter of the subject that a row of subject_state is about. */
@@ -101,32 +123,47 @@ note_subject(HeapTuple tuple, TupleDesc desc, void *arg)
 		else
 			key = subject_key_text(text, strlen(text));
 	}
-	note_partition(consent_change_partition(category, key));
+	note_partition(consent_change_partition(category, key), *(bool *) arg);
 }
 
 /* A row of subject_basis knows only the subject's number. */
 static void
-note_basis(HeapTuple tuple, TupleDesc desc)
+note_basis(HeapTuple tuple, TupleDesc desc, bool stricter)
 {
 	ScanKeyData scankey;
 	bool isnull;
 
 	ScanKeyInit(&scankey, STATE_SUBJECT, BTEqualStrategyNumber, F_INT8EQ,
 	            catalog_column(tuple, desc, BASIS_SUBJECT, &isnull));
-	catalog_scan(CATALOG_SUBJECT_STATE_NUMBER, &scankey, 1, note_subject, NULL);
+	catalog_scan(CATALOG_SUBJECT_STATE_NUMBER, &scankey, 1, note_subject, &stricter);
 }
 
 static void
-note_row(TriggerData *trigger, HeapTuple tuple)
+note_row(TriggerData *trigger, HeapTuple tuple, bool stricter)
 {
 	TupleDesc desc = RelationGetDescr(trigger->tg_relation);
 
 	if (tuple == NULL)
 		return;
 	if (RelationGetRelid(trigger->tg_relation) == catalog_relid(CATALOG_SUBJECT_BASIS))
-		note_basis(tuple, desc);
+		note_basis(tuple, desc, stricter);
 	else
-		note_subject(tuple, desc, NULL);
+		note_subject(tuple, desc, &stricter);
+}
+
+static bool
+row_is_stricter(const TriggerData *trigger)
+{
+	TriggerEvent event = trigger->tg_event;
+
+	if (!TRIGGER_FIRED_FOR_ROW(event))
+		return true;
+	if (RelationGetRelid(trigger->tg_relation) == catalog_relid(CATALOG_SUBJECT_BASIS))
+		return !TRIGGER_FIRED_BY_INSERT(event);
+	if (TRIGGER_FIRED_BY_INSERT(event))
+		return stricter_state(NULL, trigger->tg_trigtuple, RelationGetDescr(trigger->tg_relation));
+	return stricter_state(trigger->tg_trigtuple, trigger->tg_newtuple,
+	                      RelationGetDescr(trigger->tg_relation));
 }
 
 /*
@@ -137,6 +174,7 @@ Datum
 subject_changed(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	bool stricter;
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
@@ -146,12 +184,14 @@ subject_changed(PG_FUNCTION_ARGS)
 	(void) policy_state();
 	changed = true;
 	change_own_count++;
+	stricter = row_is_stricter(trigger);
+	own_strict_count += stricter;
 	if (!TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
 		changed_all = true;
 	else if (!changed_all)
 	{
-		note_row(trigger, trigger->tg_trigtuple);
-		note_row(trigger, trigger->tg_newtuple);
+		note_row(trigger, trigger->tg_trigtuple, stricter);
+		note_row(trigger, trigger->tg_newtuple, stricter);
 	}
 	PG_RETURN_POINTER(NULL);
 }

@@ -15,4 +15,7 @@ extern bool change_is_own(void);
 /* Goes up with each such change, and never down within a transaction. */
 extern uint64 change_own_count;
 
+/* The same, of changes that may have taken a permission away. */
+extern uint64 change_own_strict_count(void);
+
 #endif

@@ -37,6 +37,7 @@ typedef struct ConsentCache
 {
 	/* Would have to advance 2^32 times between two looks to be taken for unchanged. */
 	pg_atomic_uint32 change[CHANGE_PARTITIONS];
+	pg_atomic_uint32 strict_change[CHANGE_PARTITIONS];
 	uint32 set_mask; /* number of sets, less one */
 	char pad[60];    /* lines start at a cache line */
 	CacheLine line[FLEXIBLE_ARRAY_MEMBER];
@@ -74,7 +75,10 @@ consent_cache_shmem_attach(void)
 	memset(cache, 0, consent_cache_shmem_size());
 	cache->set_mask = cache_sets() - 1;
 	for (int i = 0; i < CHANGE_PARTITIONS; i++)
+	{
 		pg_atomic_init_u32(&cache->change[i], 1);
+		pg_atomic_init_u32(&cache->strict_change[i], 0);
+	}
 	for (uint64 i = 0; i < (uint64) cache_sets() * SET_LINES; i++)
 		pg_atomic_init_u32(&cache->line[i].sequence, 0);
 }
@@ -206,4 +210,16 @@ consent_change_advance_all(void)
 {
 	for (int i = 0; i < CHANGE_PARTITIONS; i++)
 		consent_change_advance(i);
+}
+
+uint32
+consent_change_strict_counter(uint32 partition)
+{
+	return pg_atomic_read_u32(&cache->strict_change[partition]);
+}
+
+void
+consent_change_strict_advance(uint32 partition)
+{
+	pg_atomic_fetch_add_u32(&cache->strict_change[partition], 1);
 }

@@ -54,4 +54,8 @@ extern pg_atomic_uint32 *consent_change_counter(uint32 partition); /* never 0 */
 extern void consent_change_advance(uint32 partition);
 extern void consent_change_advance_all(void);
 
+/* Those among the changes that may have taken a permission away. */
+extern uint32 consent_change_strict_counter(uint32 partition);
+extern void consent_change_strict_advance(uint32 partition);
+
 #endif

@@ -18,11 +18,13 @@
 
 #include "compat.h"
 #include "consent/change.h"
+#include "enforce/cursor.h"
 #include "enforce/execute.h"
 #include "enforce/exempt.h"
 #include "enforce/frame.h"
 #include "enforce/report.h"
 #include "enforce/utility.h"
+#include "enforce/utility_role.h"
 #include "enforce/verify.h"
 #include "guc.h"
 #include "policy/policy.h"
@@ -234,6 +236,7 @@ check_execution(QueryDesc *query, int eflags)
 
 	if (policy_state() == POLICY_ABSENT)
 		return NULL;
+	utility_role_note_guards();
 	request = request_of(query, eflags);
 	if (request.touched == NIL)
 		return NULL;
@@ -330,10 +333,25 @@ call_run(COMPAT_RUN_PARAMS)
 }
 
 static void
-run(COMPAT_RUN_PARAMS)
+run_in_frame(Frame *frame, COMPAT_RUN_PARAMS)
+{
+	Entered entered = enter(frame);
+
+	PG_TRY();
+	{
+		call_run(COMPAT_RUN_ARGS);
+	}
+	PG_FINALLY();
+	{
+		leave(&entered);
+	}
+	PG_END_TRY();
+}
+
+static void
+run_guarded(COMPAT_RUN_PARAMS)
 {
 	Frame *frame = frame_of_query(query);
-	Entered entered;
 
 	if (frame == NULL && can_pass_by())
 	{
@@ -345,15 +363,30 @@ run(COMPAT_RUN_PARAMS)
 		frame_check_purpose(frame);
 		check_receiver(frame, query->dest);
 		frame->has_run = true;
+		cursor_watch(frame);
 	}
-	entered = enter(frame);
+	run_in_frame(frame, COMPAT_RUN_ARGS);
+	if (frame != NULL)
+		cursor_collect(frame);
+}
+
+static void
+run(COMPAT_RUN_PARAMS)
+{
+	CursorRun cursor;
+
+	if (policy_state() <= POLICY_EMPTY || !cursor_begin(&cursor, query, count))
+	{
+		run_guarded(COMPAT_RUN_ARGS);
+		return;
+	}
 	PG_TRY();
 	{
-		call_run(COMPAT_RUN_ARGS);
+		run_guarded(COMPAT_RUN_ARGS);
 	}
 	PG_FINALLY();
 	{
-		leave(&entered);
+		cursor_end(&cursor);
 	}
 	PG_END_TRY();
 }

@@ -43,7 +43,10 @@ typedef struct Frame
 	bool has_run;
 	int n_tables;
 	FrameTable *tables;
+	uint8 *judged; /* partitions of subjects, one bit each; NULL when nobody asks */
 } Frame;
+
+#define JUDGED_BYTES (CHANGE_PARTITIONS / 8)
 
 /* What an execution does with guarded relations; lists of their oids. */
 typedef struct FrameRequest

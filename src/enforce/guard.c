@@ -92,9 +92,9 @@ judge_of_call(FunctionCallInfo fcinfo)
 	if (entry->table->n_subjects > 0)
 		for (int i = FIRST_COLUMN_ARG; i < PG_NARGS(); i++)
 			judge->type[i - FIRST_COLUMN_ARG] = getBaseType(get_fn_expr_argtype(fcinfo->flinfo, i));
-	judge->one_bigint = entry->verdict == FRAME_DECIDE && entry->table->n_subjects == 1 &&
-	                    judge->type[0] == INT8OID && !entry->mask.own_consent &&
-	                    decision_needs_facts(&entry->mask);
+	judge->one_bigint = entry->verdict == FRAME_DECIDE && frame->judged == NULL &&
+	                    entry->table->n_subjects == 1 && judge->type[0] == INT8OID &&
+	                    !entry->mask.own_consent && decision_needs_facts(&entry->mask);
 	fcinfo->flinfo->fn_extra = judge;
 	return judge;
 }

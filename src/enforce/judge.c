@@ -38,7 +38,7 @@ judge_init(Judge *judge, Frame *frame, FrameTable *entry)
 }
 
 static SubjectFacts
-subject_facts(Judge *judge, Oid type, Datum value)
+read_facts(Judge *judge, Oid type, Datum value)
 {
 	switch (type)
 	{
@@ -57,6 +57,21 @@ subject_facts(Judge *judge, Oid type, Datum value)
 			return subject_facts_text(&judge->reader, VARDATA_ANY(text), VARSIZE_ANY_EXHDR(text));
 		}
 	}
+}
+
+static SubjectFacts
+subject_facts(Judge *judge, Oid type, Datum value)
+{
+	SubjectFacts facts = read_facts(judge, type, value);
+	uint8 *judged = judge->frame->judged;
+
+	if (unlikely(judged != NULL))
+	{
+		uint32 partition = consent_change_partition(judge->reader.category, judge->reader.key);
+
+		judged[partition / 8] |= 1 << (partition % 8);
+	}
+	return facts;
 }
 
 /* The row's own consent decides as well as the recorded state, which may only refuse. */

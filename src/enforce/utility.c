@@ -26,10 +26,13 @@
 #include "utils/memutils.h"
 
 #include "compat.h"
+#include "enforce/cursor.h"
 #include "enforce/exempt.h"
 #include "enforce/utility.h"
 #include "enforce/utility_copy.h"
+#include "enforce/utility_function.h"
 #include "enforce/utility_objects.h"
+#include "enforce/utility_role.h"
 #include "enforce/utility_table.h"
 #include "guc.h"
 #include "policy/catalog.h"
@@ -389,7 +392,11 @@ process(UTILITY_PARAMS)
 
 	if (IsA(statement, VariableSetStmt))
 		warn_of_lost_setting((VariableSetStmt *) statement, context);
-	if (is_harmless(statement) || !IsTransactionState() || policy_state() <= POLICY_EMPTY)
+	if (IsA(statement, FetchStmt))
+		cursor_check_fetch(((FetchStmt *) statement)->portalname);
+	utility_role_check(statement);
+	if (is_harmless(statement) || !IsTransactionState() || policy_state() < POLICY_EMPTY ||
+	    (policy_state() == POLICY_EMPTY && !IsA(statement, DropRoleStmt)))
 	{
 		call_next(UTILITY_ARGS);
 		return;
@@ -417,4 +424,5 @@ utility_init(void)
 	prev_utility_hook = ProcessUtility_hook;
 	ProcessUtility_hook = process;
 	utility_objects_init();
+	utility_function_init();
 }

@@ -4,11 +4,7 @@
  *
  * Core tells the object access hook of each object that it drops, before; those are refused on the
  * spot.  Of what it makes or alters it tells when the new catalog row cannot be read yet; so the
- * hook notes the object, with what it was, and the command is refused when it has ended.  What must
- * not even run is a user's function over guarded rows while their table is altered: each function
- * that an expression calls passes the hook as well.
- *
- * Event triggers fire within a command and may call what they like.
+ * hook notes the object, with what it was, and the command is refused when it has ended.
  */
 #include "postgres.h"
 
@@ -17,7 +13,6 @@
 #include "access/table.h"
 #include "access/transam.h"
 #include "access/xact.h"
-#include "catalog/catalog.h"
 #include "catalog/dependency.h"
 #include "catalog/index.h"
 #include "catalog/indexing.h"
@@ -28,33 +23,26 @@
 #include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
-#include "catalog/pg_depend.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_inherits.h"
-#include "catalog/pg_language.h"
 #include "catalog/pg_namespace.h"
-#include "catalog/pg_operator.h"
 #include "catalog/pg_policy.h"
-#include "catalog/pg_proc.h"
 #include "catalog/pg_publication.h"
 #include "catalog/pg_publication_namespace.h"
 #include "catalog/pg_publication_rel.h"
 #include "catalog/pg_rewrite.h"
 #include "catalog/pg_statistic_ext.h"
 #include "catalog/pg_trigger.h"
-#include "catalog/pg_type.h"
 #include "commands/extension.h"
-#include "fmgr.h"
 #include "miscadmin.h"
-#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
-#include "utils/regproc.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
 #include "enforce/exempt.h"
 #include "enforce/rls.h"
+#include "enforce/utility_function.h"
 #include "enforce/utility_objects.h"
 #include "policy/policy.h"
 
@@ -66,6 +54,7 @@ typedef struct Touched
 	int32 sub;
 	bool made;
 	Oid owner;
+	Oid namespace;
 	Oid type;
 	NameData name;
 	bool names_subject; /* or leads to the subjects */
@@ -73,8 +62,6 @@ typedef struct Touched
 } Touched;
 
 static object_access_hook_type prev_access_hook = NULL;
-static needs_fmgr_hook_type prev_needs_fmgr_hook = NULL;
-static fmgr_hook_type prev_fmgr_hook = NULL;
 
 /* ---- which objects matter ---- */
 
@@ -221,12 +208,6 @@ read_default(HeapTuple tuple, TupleDesc desc, void *arg)
 	                       .computes = get_attgenerated(form->adrelid, form->adnum) != '\0'};
 }
 
-static void
-read_published(HeapTuple tuple, TupleDesc desc, void *arg)
-{
-	*(Part *) arg = (Part){.relid = ((Form_pg_publication_rel) GETSTRUCT(tuple))->prrelid};
-}
-
 static bool
 find_part(Oid class, Oid id, Part *part)
 {
@@ -244,8 +225,6 @@ find_part(Oid class, Oid id, Part *part)
 	    {StatisticExtRelationId, StatisticExtOidIndexId, Anum_pg_statistic_ext_oid,
 	     read_statistics},
 	    {AttrDefaultRelationId, AttrDefaultOidIndexId, Anum_pg_attrdef_oid, read_default},
-	    {PublicationRelRelationId, PublicationRelObjectIndexId, Anum_pg_publication_rel_oid,
-	     read_published},
 	};
 
 	for (int i = 0; i < lengthof(kinds); i++)
@@ -262,84 +241,6 @@ find_part(Oid class, Oid id, Part *part)
 		return OidIsValid(part->relid);
 	}
 	return false;
-}
-
-/* ---- expressions ---- */
-
-bool
-utility_function_is_plain(Oid function)
-{
-	HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-	Form_pg_proc form;
-	bool plain;
-
-	if (!HeapTupleIsValid(tuple))
-		return false;
-	form = (Form_pg_proc) GETSTRUCT(tuple);
-	/* Without arguments a function learns nothing of the row. C functions are the superuser's. */
-	plain = form->pronargs == 0 || function == F_NEXTVAL ||
-	        (form->provolatile != PROVOLATILE_VOLATILE &&
-	         (form->prolang == INTERNALlanguageId || form->prolang == ClanguageId));
-	/* SQL functions of the system catalog are bodies of built-in ones. */
-	if (function < FirstNormalObjectId && form->provolatile != PROVOLATILE_VOLATILE)
-		plain = true;
-	ReleaseSysCache(tuple);
-	return plain;
-}
-
-/* A function that the object's expressions call and that may tell somebody of the rows. */
-static Oid
-find_loose_function(const Touched *object)
-{
-	Relation rel = table_open(DependRelationId, AccessShareLock);
-	ScanKeyData key[2];
-	SysScanDesc scan;
-	HeapTuple tuple;
-	Oid found = InvalidOid;
-
-	ScanKeyInit(&key[0], Anum_pg_depend_classid, BTEqualStrategyNumber, F_OIDEQ,
-	            ObjectIdGetDatum(object->class));
-	ScanKeyInit(&key[1], Anum_pg_depend_objid, BTEqualStrategyNumber, F_OIDEQ,
-	            ObjectIdGetDatum(object->id));
-	scan = systable_beginscan(rel, DependDependerIndexId, true, NULL, 2, key);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
-		Oid function = InvalidOid;
-
-		if (form->refclassid == ProcedureRelationId)
-			function = form->refobjid;
-		else if (form->refclassid == OperatorRelationId)
-			function = get_opcode(form->refobjid);
-		if (OidIsValid(function) && !utility_function_is_plain(function))
-			found = function;
-	}
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-	return found;
-}
-
-static void
-refuse_function(Oid function)
-{
-	ereport(ERROR,
-	        (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-	         errmsg("function %s cannot run over the rows of a guarded table",
-	                format_procedure(function)),
-	         errhint("Indexes, checks, statistics and conversions of guarded tables use built-in "
-	                 "functions. A data steward may use others.")));
-}
-
-/*
- * While core checks a foreign key, it reads every row in plain queries.  Nothing that could run
- * such a query of its own may be called, as table_to_xml().
- */
-static bool
-is_pure(Oid function)
-{
-	return utility_function_is_plain(function) &&
-	       (function == F_NEXTVAL || func_volatile(function) == PROVOLATILE_IMMUTABLE ||
-	        (function < FirstNormalObjectId && get_func_nargs(function) == 0));
 }
 
 /* ---- made or altered ---- */
@@ -363,6 +264,7 @@ note_table(Touched *object)
 		if (!HeapTupleIsValid(tuple))
 			return;
 		object->owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+		object->namespace = ((Form_pg_class) GETSTRUCT(tuple))->relnamespace;
 	}
 	ReleaseSysCache(tuple);
 }
@@ -419,14 +321,13 @@ check_part(UtilityCommand *command, const Touched *object, const Part *part)
 			utility_refuse(part->relid, "make or change row security policies of");
 		case RewriteRelationId:
 			utility_refuse(part->relid, "make or change rules of");
-		case PublicationRelRelationId:
-			utility_refuse(part->relid, "publish");
 		default:
 			break;
 	}
-	loose = part->computes && object->made ? find_loose_function(object) : InvalidOid;
+	loose = part->computes && object->made ? utility_loose_function(object->class, object->id)
+	                                       : InvalidOid;
 	if (OidIsValid(loose))
-		refuse_function(loose);
+		utility_refuse_function(loose);
 }
 
 static void
@@ -466,69 +367,69 @@ namespace_of(const Touched *object)
 }
 
 static void
-read_publication(HeapTuple tuple, TupleDesc desc, void *arg)
+read_published(HeapTuple tuple, TupleDesc desc, void *arg)
 {
-	*(bool *) arg = ((Form_pg_publication) GETSTRUCT(tuple))->puballtables;
+	*(Oid *) arg = ((Form_pg_publication_rel) GETSTRUCT(tuple))->prpubid;
 }
 
 static void
-check_publication(UtilityCommand *command, const Touched *object)
+read_published_schema(HeapTuple tuple, TupleDesc desc, void *arg)
 {
-	bool all = false;
+	*(Oid *) arg = ((Form_pg_publication_namespace) GETSTRUCT(tuple))->pnpubid;
+}
 
-	if (command->authority == AUTHORITY_STEWARD)
-		return;
-	(void) read_catalog(PublicationRelationId, PublicationObjectIndexId, Anum_pg_publication_oid,
-	                    object->id, read_publication, &all);
-	if (all)
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-		                errmsg("only a data steward may publish all tables where some are guarded"),
-		                errhint("Subscribers receive rows past every guard. Name the tables to "
-		                        "publish.")));
+static Oid
+publication_of(const Touched *object)
+{
+	Oid publication = InvalidOid;
+
+	if (object->class == PublicationRelationId)
+		return object->id;
+	if (object->class == PublicationRelRelationId)
+		(void) read_catalog(PublicationRelRelationId, PublicationRelObjectIndexId,
+		                    Anum_pg_publication_rel_oid, object->id, read_published, &publication);
+	if (object->class == PublicationNamespaceRelationId)
+		(void) read_catalog(PublicationNamespaceRelationId, PublicationNamespaceObjectIndexId,
+		                    Anum_pg_publication_namespace_oid, object->id, read_published_schema,
+		                    &publication);
+	return publication;
+}
+
+/* By itself, by its schema, or by FOR ALL TABLES. */
+static bool
+is_published(Oid relid, Oid publication)
+{
+	return list_member_oid(GetRelationPublications(relid), publication) ||
+	       list_member_oid(GetSchemaPublications(get_rel_namespace(relid)), publication) ||
+	       list_member_oid(GetAllTablesPublications(), publication);
 }
 
 static void
-read_schema_published(HeapTuple tuple, TupleDesc desc, void *arg)
+check_publication(UtilityCommand *command, Oid publication)
 {
-	*(Oid *) arg = ((Form_pg_publication_namespace) GETSTRUCT(tuple))->pnnspid;
-}
-
-static void
-check_published_schema(UtilityCommand *command, const Touched *object)
-{
-	Oid namespace = InvalidOid;
-	List *tables = policy_tables();
 	ListCell *cell;
+	ListCell *member;
 
 	if (command->authority == AUTHORITY_STEWARD)
 		return;
-	(void) read_catalog(PublicationNamespaceRelationId, PublicationNamespaceObjectIndexId,
-	                    Anum_pg_publication_namespace_oid, object->id, read_schema_published,
-	                    &namespace);
-	foreach (cell, tables)
-	{
-		List *family = find_all_inheritors(lfirst_oid(cell), NoLock, NULL);
-		ListCell *member;
-
-		foreach (member, family)
-			if (get_rel_namespace(lfirst_oid(member)) == namespace)
+	foreach (cell, policy_tables())
+		foreach (member, find_all_inheritors(lfirst_oid(cell), NoLock, NULL))
+			if (is_published(lfirst_oid(member), publication))
 				utility_refuse(lfirst_oid(member), "publish");
-	}
 }
 
 static void
 check_touched(UtilityCommand *command, const Touched *object)
 {
+	Oid publication = publication_of(object);
 	Part part;
 
 	if (utility_namespace_is_ours(namespace_of(object)))
 		utility_refuse_internal(NULL);
 	if (object->class == RelationRelationId && !object->made)
 		check_table(command, object);
-	else if (object->class == PublicationRelationId)
-		check_publication(command, object);
-	else if (object->class == PublicationNamespaceRelationId)
-		check_published_schema(command, object);
+	else if (OidIsValid(publication))
+		check_publication(command, publication);
 	if (find_part(object->class, object->id, &part))
 		check_part(command, object, &part);
 }
@@ -661,57 +562,7 @@ drop(UtilityCommand *command, Oid class, Oid id, int sub)
 	}
 }
 
-/* ---- executed ---- */
-
-/* Functions that show rows of any table, past every guard. */
-static bool
-reads_past_guards(Oid function)
-{
-	static const char *const libraries[] = {"pageinspect", "pg_walinspect"};
-	HeapTuple tuple;
-	bool found = false;
-	Datum library;
-	bool isnull;
-
-	if (function < FirstNormalObjectId)
-		return function == F_PG_LOGICAL_SLOT_GET_CHANGES ||
-		       function == F_PG_LOGICAL_SLOT_PEEK_CHANGES ||
-		       function == F_PG_LOGICAL_SLOT_GET_BINARY_CHANGES ||
-		       function == F_PG_LOGICAL_SLOT_PEEK_BINARY_CHANGES;
-	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-	if (!HeapTupleIsValid(tuple))
-		return false;
-	library = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_probin, &isnull);
-	if (!isnull && ((Form_pg_proc) GETSTRUCT(tuple))->prolang == ClanguageId)
-	{
-		char *path = TextDatumGetCString(library);
-
-		for (int i = 0; i < lengthof(libraries); i++)
-			if (strstr(path, libraries[i]) != NULL)
-				found = true;
-		pfree(path);
-	}
-	ReleaseSysCache(tuple);
-	return found;
-}
-
-static void
-execute_function(Oid function)
-{
-	UtilityCommand *command = utility_current();
-
-	if (command != NULL && !command->in_event_trigger &&
-	    ((command->plain_expressions && !utility_function_is_plain(function)) ||
-	     (command->validates && !is_pure(function))))
-		refuse_function(function);
-	if (IsTransactionState() && policy_state() > POLICY_EMPTY && reads_past_guards(function) &&
-	    !exempt_execution(GetUserId(), NULL))
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-		                errmsg("function %s shows rows past the guards of this database",
-		                       format_procedure(function)),
-		                errhint("Announce it with privacy_guard.break_glass(), or let a data "
-		                        "steward exempt the role with privacy_guard.exempt_role().")));
-}
+/* ---- the hook ---- */
 
 static void
 accessed(ObjectAccessType access, Oid class, Oid id, int sub, void *arg)
@@ -721,7 +572,7 @@ accessed(ObjectAccessType access, Oid class, Oid id, int sub, void *arg)
 	if (prev_access_hook)
 		prev_access_hook(access, class, id, sub, arg);
 	if (access == OAT_FUNCTION_EXECUTE)
-		execute_function(id);
+		utility_function_execute(id);
 	if (command == NULL || !IsTransactionState())
 		return;
 	switch (access)
@@ -743,39 +594,9 @@ accessed(ObjectAccessType access, Oid class, Oid id, int sub, void *arg)
 	}
 }
 
-/* ---- event triggers are nobody's expression ---- */
-
-static bool
-wants_fmgr(Oid function)
-{
-	UtilityCommand *command = utility_current();
-
-	if (prev_needs_fmgr_hook && prev_needs_fmgr_hook(function))
-		return true;
-	return command != NULL && (command->plain_expressions || command->validates) &&
-	       get_func_rettype(function) == EVENT_TRIGGEROID;
-}
-
-static void
-on_fmgr(FmgrHookEventType event, FmgrInfo *flinfo, Datum *private)
-{
-	UtilityCommand *command = utility_current();
-
-	if (prev_fmgr_hook)
-		prev_fmgr_hook(event, flinfo, private);
-	if (command == NULL || get_func_rettype(flinfo->fn_oid) != EVENT_TRIGGEROID)
-		return;
-	command->in_event_trigger = event == FHET_START;
-	(void) exempt_set_validating(command->validates && event != FHET_START);
-}
-
 void
 utility_objects_init(void)
 {
 	prev_access_hook = object_access_hook;
 	object_access_hook = accessed;
-	prev_needs_fmgr_hook = needs_fmgr_hook;
-	needs_fmgr_hook = wants_fmgr;
-	prev_fmgr_hook = fmgr_hook;
-	fmgr_hook = on_fmgr;
 }

@@ -12,9 +12,6 @@ extern void utility_objects_init(void);
 /* After the command: refuse it for what it has made or altered. */
 extern void utility_objects_check(UtilityCommand *command);
 
-/* May this function run over guarded rows on behalf of who alters their table? */
-extern bool utility_function_is_plain(Oid function);
-
 /* The guarded table that relid, or one of its children, is part of; InvalidOid for none. */
 extern Oid utility_guarded_root(Oid relid);
 

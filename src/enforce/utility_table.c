@@ -31,6 +31,7 @@
 #include "utils/rel.h"
 
 #include "compat.h"
+#include "enforce/utility_function.h"
 #include "enforce/utility_objects.h"
 #include "enforce/utility_table.h"
 #include "policy/policy.h"

@@ -21,6 +21,7 @@
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
+#include "storage/proc.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -443,6 +444,7 @@ policy_tables(void)
 	hash_seq_init(&seq, gen->tables);
 	while ((table = hash_seq_search(&seq)) != NULL)
 		relids = lappend_oid(relids, table->relid);
+	list_sort(relids, list_oid_cmp);
 	return relids;
 }
 
@@ -695,10 +697,18 @@ policy_role_exempt(Oid role)
 	return exempt;
 }
 
+/* The role and who has logged in: a superuser can SET ROLE to anybody. */
+bool
+policy_is_steward_of(Oid role, Oid steward)
+{
+	Oid login = OidIsValid(MyProc->roleId) ? MyProc->roleId : GetSessionUserId();
+
+	return OidIsValid(steward) && is_member_of_role_nosuper(role, steward) &&
+	       is_member_of_role_nosuper(login, steward);
+}
+
 bool
 policy_is_steward(Oid role)
 {
-	Oid steward = generation()->steward;
-
-	return OidIsValid(steward) && is_member_of_role_nosuper(role, steward);
+	return policy_is_steward_of(role, generation()->steward);
 }

@@ -2,28 +2,28 @@
 
 -- ## the owner disables row security
 -- stock: leaks
--- guarded: refused 42501
+-- guarded: refused 55000
 \c - owner
 ALTER TABLE customer DISABLE ROW LEVEL SECURITY;
 SELECT note FROM customer;
 
 -- ## the owner stops forcing row security on himself
 -- stock: leaks
--- guarded: refused 42501
+-- guarded: refused 55000
 \c - owner
 ALTER TABLE customer NO FORCE ROW LEVEL SECURITY;
 SELECT note FROM customer;
 
 -- ## the same from dynamic SQL in a DO block
 -- stock: leaks
--- guarded: refused 42501
+-- guarded: refused 55000
 \c - owner
 DO $$ BEGIN EXECUTE 'ALTER TABLE customer DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY'; END $$;
 SELECT note FROM customer;
 
 -- ## the same from a function, by a superuser
 -- stock: leaks
--- guarded: refused 42501
+-- guarded: refused 55000
 \c - super
 CREATE FUNCTION evil() RETURNS void LANGUAGE sql AS 'ALTER TABLE customer DISABLE ROW LEVEL SECURITY';
 SELECT evil();
@@ -93,7 +93,7 @@ SELECT note FROM customer;
 -- guarded: refused 42501
 \c - super
 SET session_replication_role = replica;
-INSERT INTO customer VALUES (11, 1, 'x', 'hid' || 'den');
+INSERT INTO customer VALUES (11, 1, 'x', 'sec' || 'ret');
 \c - checker
 SELECT note FROM customer WHERE id = 11;
 
@@ -106,7 +106,7 @@ ALTER TABLE customer DISABLE TRIGGER USER;
 ALTER TABLE customer DISABLE TRIGGER privacy_guard_check;
 DROP TRIGGER privacy_guard_check ON customer;
 ALTER TABLE customer NO FORCE ROW LEVEL SECURITY;
-INSERT INTO customer VALUES (11, 1, 'x', 'hid' || 'den');
+INSERT INTO customer VALUES (11, 1, 'x', 'sec' || 'ret');
 \c - checker
 SELECT note FROM customer WHERE id = 11;
 

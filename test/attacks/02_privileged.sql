@@ -167,8 +167,12 @@ SELECT note FROM customer;
 \c - creator
 CREATE ROLE evil LOGIN IN ROLE owner;
 \c - evil
+BEGIN;
+SET LOCAL :purpose = 'marketing';
+SET ROLE owner;
 ALTER TABLE customer DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY;
 SELECT note FROM customer;
+COMMIT;
 
 -- ## CREATEROLE takes over a login
 -- stock: leaks

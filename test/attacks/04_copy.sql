@@ -56,7 +56,7 @@ SELECT pg_read_file(:'file');
 -- stock: leaks
 -- guarded: refused 42501
 \c - super
-COPY (SELECT 11, 1, 'x', 'hid' || 'den') TO :'file';
+COPY (SELECT 11, 1, 'x', 'sec' || 'ret') TO :'file';
 COPY customer FROM :'file';
 \c - checker
 SELECT note FROM customer WHERE id = 11;
@@ -65,7 +65,7 @@ SELECT note FROM customer WHERE id = 11;
 -- stock: leaks
 -- guarded: refused 42501
 \c - super
-COPY (SELECT 11, 1, 'x', 'hid' || 'den') TO :'file';
+COPY (SELECT 11, 1, 'x', 'sec' || 'ret') TO :'file';
 SET session_replication_role = replica;
 COPY customer FROM :'file';
 \c - checker
@@ -75,7 +75,7 @@ SELECT note FROM customer WHERE id = 11;
 -- stock: leaks
 -- guarded: refused 42501
 \c - super
-COPY (SELECT 11, 4, 'x', 'hid' || 'den') TO :'file';
+COPY (SELECT 11, 4, 'x', 'sec' || 'ret') TO :'file';
 BEGIN;
 INSERT INTO region VALUES (3);
 UPDATE region SET id = 4 WHERE id = 1;
@@ -87,8 +87,8 @@ SELECT note FROM customer WHERE id = 11;
 
 -- ## COPY FROM whose error shows the row
 -- stock: leaks
--- guarded: refused 42501
+-- guarded: known (a unique index tells that a key is taken)
 \c - super
 COPY (SELECT 5, 1, 'x', 'y') TO :'file';
 COPY customer FROM :'file';
-SELECT 'hid' || 'den customer 5 was found' FROM pg_stat_activity WHERE pid = pg_backend_pid() AND :'LAST_ERROR_SQLSTATE' = '23505';
+SELECT 'sec' || 'ret customer 5 was found' FROM pg_stat_activity WHERE pid = pg_backend_pid() AND :'LAST_ERROR_SQLSTATE' = '23505';

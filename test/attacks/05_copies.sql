@@ -29,7 +29,7 @@ SELECT note FROM evil;
 -- guarded: refused 42501
 CREATE TABLE evil AS SELECT * FROM customer;
 SELECT ops.withdraw(1, 'marketing');
-SELECT replace(note, 'open', 'hid' || 'den') FROM evil WHERE id = 1;
+SELECT replace(note, 'open', 'sec' || 'ret') FROM evil WHERE id = 1;
 
 -- ## INSERT SELECT into a table of one's own
 -- stock: leaks
@@ -37,7 +37,7 @@ SELECT replace(note, 'open', 'hid' || 'den') FROM evil WHERE id = 1;
 CREATE TABLE evil (id bigint, note text);
 INSERT INTO evil SELECT id, note FROM customer;
 SELECT ops.withdraw(1, 'marketing');
-SELECT replace(note, 'open', 'hid' || 'den') FROM evil WHERE id = 1;
+SELECT replace(note, 'open', 'sec' || 'ret') FROM evil WHERE id = 1;
 
 -- ## the same through a CTE, a function and MERGE
 -- stock: leaks
@@ -48,7 +48,7 @@ MERGE INTO evil e USING customer c ON e.id = c.id WHEN NOT MATCHED THEN INSERT V
 CREATE FUNCTION evil() RETURNS void LANGUAGE sql AS 'INSERT INTO evil SELECT id, note FROM customer';
 SELECT evil();
 SELECT ops.withdraw(1, 'marketing');
-SELECT replace(note, 'open', 'hid' || 'den') FROM evil WHERE id = 1;
+SELECT replace(note, 'open', 'sec' || 'ret') FROM evil WHERE id = 1;
 
 -- ## LIKE ... INCLUDING ALL brings no rows and no guard; the rows come after
 -- stock: leaks

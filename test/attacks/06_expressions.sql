@@ -19,8 +19,8 @@ ALTER TABLE customer VALIDATE CONSTRAINT evil;
 -- stock: leaks
 -- guarded: refused 42501
 \c - owner
-ALTER TABLE customer ADD CHECK (note NOT LIKE 'hid' || 'den note of 5');
-SELECT 'hid' || 'den customer 5 was found' WHERE :'LAST_ERROR_SQLSTATE' = '23514';
+ALTER TABLE customer ADD CHECK (note NOT LIKE 'sec' || 'ret note of 5');
+SELECT 'sec' || 'ret customer 5 was found' WHERE :'LAST_ERROR_SQLSTATE' = '23514';
 
 -- ## a domain gets a CHECK constraint
 -- stock: leaks
@@ -33,8 +33,8 @@ ALTER DOMAIN remark ADD CHECK (noisy(VALUE));
 -- stock: leaks
 -- guarded: refused 42501
 \c - owner
-ALTER DOMAIN remark ADD CHECK (VALUE NOT LIKE 'hid' || 'den note of 5');
-SELECT 'hid' || 'den customer 5 was found' WHERE :'LAST_ERROR_SQLSTATE' = '23514';
+ALTER DOMAIN remark ADD CHECK (VALUE NOT LIKE 'sec' || 'ret note of 5');
+SELECT 'sec' || 'ret customer 5 was found' WHERE :'LAST_ERROR_SQLSTATE' = '23514';
 
 -- ## an index on an expression
 -- stock: leaks

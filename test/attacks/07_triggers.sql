@@ -72,8 +72,8 @@ CREATE FUNCTION evil() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE k bigint; found_one int;
 BEGIN
     FOR k IN 1 .. 10 LOOP
-        SELECT 1 INTO found_one FROM customer x WHERE name = 'hid' || 'den twin' AND id = k FOR KEY SHARE OF x;
-        IF found_one = 1 THEN RAISE NOTICE '%', 'hid' || 'den customer found'; END IF;
+        SELECT 1 INTO found_one FROM customer x WHERE name = 'sec' || 'ret twin' AND id = k FOR KEY SHARE OF x;
+        IF found_one = 1 THEN RAISE NOTICE '%', 'sec' || 'ret customer found'; END IF;
     END LOOP;
     RETURN OLD;
 END $$;
@@ -88,7 +88,7 @@ SELECT note FROM customer;
 \c - owner
 CREATE TABLE evil_parent (id int PRIMARY KEY);
 CREATE TABLE evil_child (id int REFERENCES evil_parent ON DELETE CASCADE);
-CREATE FUNCTION evil() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DELETE FROM ticket WHERE body = 'hid' || 'den ticket of 5'; DELETE FROM ticket WHERE id = 6; RETURN OLD; END $$;
+CREATE FUNCTION evil() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DELETE FROM ticket WHERE body = 'sec' || 'ret ticket of 5'; DELETE FROM ticket WHERE id = 6; RETURN OLD; END $$;
 CREATE TRIGGER evil BEFORE DELETE ON evil_child FOR EACH ROW EXECUTE FUNCTION evil();
 INSERT INTO evil_parent VALUES (1); INSERT INTO evil_child VALUES (1);
 SET privacy_guard.on_withheld = silent;
@@ -96,7 +96,7 @@ DELETE FROM evil_parent;
 \c - app
 SELECT note FROM customer;
 \c - checker
-SELECT 'hid' || 'den tickets were deleted' FROM ticket WHERE id > 4 HAVING count(*) < 6;
+SELECT 'sec' || 'ret tickets were deleted' FROM ticket WHERE id > 4 HAVING count(*) < 6;
 
 -- ## a trigger inside a cascade moves rows to a customer who may be seen
 -- stock: leaks
@@ -120,7 +120,7 @@ SELECT body FROM ticket;
 \c - owner
 CREATE TABLE evil_parent (id int PRIMARY KEY);
 CREATE TABLE evil_child (id int REFERENCES evil_parent ON DELETE CASCADE);
-CREATE FUNCTION evil() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO customer VALUES (11, 1, 'x', 'hid' || 'den'); RETURN OLD; END $$;
+CREATE FUNCTION evil() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO customer VALUES (11, 1, 'x', 'sec' || 'ret'); RETURN OLD; END $$;
 CREATE TRIGGER evil BEFORE DELETE ON evil_child FOR EACH ROW EXECUTE FUNCTION evil();
 INSERT INTO evil_parent VALUES (1); INSERT INTO evil_child VALUES (1);
 DELETE FROM evil_parent;
@@ -152,7 +152,7 @@ SELECT note FROM customer;
 \c - owner
 CREATE TABLE evil_parent (id int PRIMARY KEY);
 CREATE TABLE evil_child (id int REFERENCES evil_parent ON DELETE CASCADE);
-CREATE FUNCTION evil() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE '% rows, of which not all are open', (SELECT count(*) FROM customer); IF (SELECT count(*) FROM customer) > 4 THEN RAISE NOTICE '%', 'hid' || 'den rows counted'; END IF; RETURN OLD; END $$;
+CREATE FUNCTION evil() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE '% rows, of which not all are open', (SELECT count(*) FROM customer); IF (SELECT count(*) FROM customer) > 4 THEN RAISE NOTICE '%', 'sec' || 'ret rows counted'; END IF; RETURN OLD; END $$;
 CREATE TRIGGER evil BEFORE DELETE ON evil_child FOR EACH ROW EXECUTE FUNCTION evil();
 ALTER TABLE customer NO FORCE ROW LEVEL SECURITY;
 INSERT INTO evil_parent VALUES (1); INSERT INTO evil_child VALUES (1);
@@ -172,11 +172,11 @@ ALTER TABLE ticket ADD FOREIGN KEY (body) REFERENCES evil;
 CREATE TABLE evil (customer bigint);
 INSERT INTO evil SELECT generate_series(1, 10);
 ALTER TABLE evil ADD FOREIGN KEY (customer) REFERENCES customer;
-SELECT 'hid' || 'den customers do not exist' WHERE :'LAST_ERROR_SQLSTATE' = '23503';
+SELECT 'sec' || 'ret customers do not exist' WHERE :'LAST_ERROR_SQLSTATE' = '23503';
 \if :guarded
 SELECT 'open';
 \else
-SELECT 'hid' || 'den: the constraint was made without looking at row 5' FROM pg_constraint WHERE conrelid = 'evil'::regclass AND convalidated;
+SELECT 'sec' || 'ret: the constraint was made without looking at row 5' FROM pg_constraint WHERE conrelid = 'evil'::regclass AND convalidated;
 \endif
 
 -- ## a NOT VALID foreign key is validated with orphans

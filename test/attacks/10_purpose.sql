@@ -84,7 +84,7 @@ CALL evil();
 -- stock: holds (its policy reads the setting for each row)
 -- guarded: filtered
 \c - clerk
-PREPARE x AS SELECT replace(note, 'hidden', 'billed') FROM customer WHERE id > $1;
+PREPARE x AS SELECT replace(note, 'secret', 'billed') FROM customer WHERE id > $1;
 PREPARE y AS SELECT note FROM customer WHERE id > $1;
 BEGIN; SET LOCAL :purpose = 'billing';
 \o /dev/null

@@ -6,7 +6,7 @@
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT count(*) FROM customer;
 \! psql -XAtq -U steward -c "SELECT ops.withdraw(1, 'marketing')"
-SELECT CASE id WHEN 1 THEN replace(note, 'open', 'hid' || 'den') ELSE note END FROM customer;
+SELECT CASE id WHEN 1 THEN replace(note, 'open', 'sec' || 'ret') ELSE note END FROM customer;
 COMMIT;
 
 -- ## a withdrawal and a SERIALIZABLE transaction
@@ -15,7 +15,7 @@ COMMIT;
 BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY;
 SELECT count(*) FROM customer;
 \! psql -XAtq -U steward -c "SELECT ops.withdraw(1, 'marketing')"
-SELECT CASE id WHEN 1 THEN replace(note, 'open', 'hid' || 'den') ELSE note END FROM customer;
+SELECT CASE id WHEN 1 THEN replace(note, 'open', 'sec' || 'ret') ELSE note END FROM customer;
 COMMIT;
 
 -- ## a withdrawal and a snapshot that was exported
@@ -25,7 +25,7 @@ BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT pg_export_snapshot() AS snapshot \gset
 \setenv SNAPSHOT :snapshot
 \! psql -XAtq -U steward -c "SELECT ops.withdraw(1, 'marketing')"
-\! psql -XAtq -c "BEGIN ISOLATION LEVEL REPEATABLE READ" -c "SET TRANSACTION SNAPSHOT '$SNAPSHOT'" -c "SELECT CASE id WHEN 1 THEN replace(note, 'open', 'hid' || 'den') ELSE note END FROM customer"
+\! psql -XAtq -c "BEGIN ISOLATION LEVEL REPEATABLE READ" -c "SET TRANSACTION SNAPSHOT '$SNAPSHOT'" -c "SELECT CASE id WHEN 1 THEN replace(note, 'open', 'sec' || 'ret') ELSE note END FROM customer"
 COMMIT;
 
 -- ## consent that expires in a long transaction
@@ -35,14 +35,14 @@ SELECT ops.give(1, 'marketing', '1 second');
 BEGIN;
 SELECT count(*) FROM customer;
 SELECT pg_sleep(1.2);
-SELECT CASE id WHEN 1 THEN replace(note, 'open', 'hid' || 'den') ELSE note END FROM customer;
+SELECT CASE id WHEN 1 THEN replace(note, 'open', 'sec' || 'ret') ELSE note END FROM customer;
 COMMIT;
 
 -- ## a withdrawal while a cursor is open
 -- stock: leaks
 -- guarded: refused 42501
 BEGIN;
-DECLARE c CURSOR FOR SELECT CASE id WHEN 2 THEN replace(note, 'open', 'hid' || 'den') ELSE note END FROM customer ORDER BY id;
+DECLARE c CURSOR FOR SELECT CASE id WHEN 2 THEN replace(note, 'open', 'sec' || 'ret') ELSE note END FROM customer ORDER BY id;
 FETCH 1 FROM c;
 \! psql -XAtq -U steward -c "SELECT ops.withdraw(2, 'marketing')"
 FETCH ALL FROM c;
@@ -52,7 +52,7 @@ COMMIT;
 -- stock: leaks
 -- guarded: refused 42501
 BEGIN;
-DECLARE c SCROLL CURSOR FOR SELECT CASE id WHEN 2 THEN replace(note, 'open', 'hid' || 'den') ELSE note END FROM customer ORDER BY note DESC;
+DECLARE c SCROLL CURSOR FOR SELECT CASE id WHEN 2 THEN replace(note, 'open', 'sec' || 'ret') ELSE note END FROM customer ORDER BY note DESC;
 FETCH 1 FROM c;
 \! psql -XAtq -U steward -c "SELECT ops.withdraw(2, 'marketing')"
 FETCH ALL FROM c;
@@ -62,7 +62,7 @@ COMMIT;
 -- stock: leaks
 -- guarded: refused 42501
 BEGIN;
-DECLARE c CURSOR WITH HOLD FOR SELECT CASE id WHEN 2 THEN replace(note, 'open', 'hid' || 'den') ELSE note END FROM customer ORDER BY id;
+DECLARE c CURSOR WITH HOLD FOR SELECT CASE id WHEN 2 THEN replace(note, 'open', 'sec' || 'ret') ELSE note END FROM customer ORDER BY id;
 COMMIT;
 SELECT ops.withdraw(2, 'marketing');
 FETCH ALL FROM c;
@@ -89,12 +89,12 @@ SELECT note FROM customer;
 -- guarded: filtered
 BEGIN;
 SELECT ops.withdraw(1, 'marketing');
-SELECT CASE id WHEN 1 THEN replace(note, 'open', 'hid' || 'den') ELSE note END FROM customer;
+SELECT CASE id WHEN 1 THEN replace(note, 'open', 'sec' || 'ret') ELSE note END FROM customer;
 ROLLBACK;
 BEGIN;
 SELECT ops.withdraw(1, 'marketing');
 COMMIT;
-SELECT CASE id WHEN 1 THEN replace(note, 'open', 'hid' || 'den') ELSE note END FROM customer;
+SELECT CASE id WHEN 1 THEN replace(note, 'open', 'sec' || 'ret') ELSE note END FROM customer;
 
 -- ## somebody's consent, not committed yet, fills what others read
 -- stock: holds (its consents are rows as any)

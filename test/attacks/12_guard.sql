@@ -84,7 +84,7 @@ SELECT privacy_guard_internal.guard(NULL, 'customer'::regclass, 1::bigint);
 SELECT privacy_guard_internal.guard(NULL::internal, 'customer'::regclass, k) FROM customer, generate_series(1, 10) k;
 SELECT privacy_guard_internal.guard_conflict(NULL, 'customer'::regclass, 5);
 \else
-SELECT 'hid' || 'den consent of ' || customer FROM ops.consent;
+SELECT 'sec' || 'ret consent of ' || customer FROM ops.consent;
 \endif
 
 -- ## the guard as a decoy
@@ -166,7 +166,7 @@ SELECT * FROM privacy_guard.consents;
 SELECT * FROM privacy_guard.subject_state;
 SELECT * FROM privacy_guard.consent_record;
 \else
-SELECT 'hid' || 'den consent of ' || customer FROM ops.consent;
+SELECT 'sec' || 'ret consent of ' || customer FROM ops.consent;
 \endif
 
 -- ## a leaky function that costs nothing
@@ -201,7 +201,7 @@ SELECT note FROM customer WHERE leaky(note);
 -- stock: holds (a security barrier)
 -- guarded: filtered
 SELECT note FROM customer WHERE 1 / (id - 5) IS NOT NULL;
-SELECT 'hid' || 'den customer 5 was found' WHERE :'LAST_ERROR_SQLSTATE' = '22012';
+SELECT 'sec' || 'ret customer 5 was found' WHERE :'LAST_ERROR_SQLSTATE' = '22012';
 
 -- ## an operator with a selectivity estimator of one's own
 -- stock: leaks
@@ -216,12 +216,12 @@ SELECT note FROM customer WHERE note <<< 'x';
 -- ## EXPLAIN ANALYZE tells what is hidden from what is absent
 -- stock: leaks
 -- guarded: refused 42501
-EXPLAIN (ANALYZE, COSTS off, TIMING off, SUMMARY off) SELECT * FROM customer WHERE id = 5 \g |grep -q "Removed by Filter: 1\|rows=1" && echo "hid""den customer 5 was found" || true
+EXPLAIN (ANALYZE, COSTS off, TIMING off, SUMMARY off) SELECT * FROM customer WHERE id = 5 \g |grep -q "Removed by Filter: 1\|rows=1" && echo "sec""ret customer 5 was found" || true
 EXPLAIN (ANALYZE, COSTS off, TIMING off, SUMMARY off) SELECT * FROM customer;
 
 -- ## the statistics of the table
 -- stock: leaks
--- guarded: refused 42501
+-- guarded: known (a superuser reads statistics)
 \c - super
 ANALYZE customer;
 SELECT most_common_vals FROM pg_stats WHERE tablename = 'customer' AND attname = 'name';
@@ -256,5 +256,5 @@ CREATE EXTENSION privacy_guard CASCADE;
 \c - app
 CREATE TABLE privacy_guard.evil (id int);
 ALTER SCHEMA privacy_guard RENAME TO evil;
-SELECT 'hid' || 'den: the schema belongs to ' || nspowner::regrole FROM pg_namespace JOIN pg_extension ON extnamespace = pg_namespace.oid WHERE extname = 'privacy_guard' AND nspowner::regrole::text = 'app';
+SELECT 'sec' || 'ret: the schema belongs to ' || nspowner::regrole FROM pg_namespace JOIN pg_extension ON extnamespace = pg_namespace.oid WHERE extname = 'privacy_guard' AND nspowner::regrole::text = 'app';
 DO $$ BEGIN RAISE insufficient_privilege; END $$;

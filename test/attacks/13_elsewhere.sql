@@ -21,7 +21,7 @@ UPDATE customer SET name = name RETURNING note;
 GRANT CREATE ON DATABASE attack TO owner;
 \c - super
 CREATE PUBLICATION evil FOR TABLE customer;
-SELECT 'hid' || 'den rows are published' FROM pg_publication_tables WHERE tablename = 'customer';
+SELECT 'sec' || 'ret rows are published' FROM pg_publication_tables WHERE tablename = 'customer';
 
 -- ## a publication of everything, or of a schema
 -- stock: leaks
@@ -29,7 +29,7 @@ SELECT 'hid' || 'den rows are published' FROM pg_publication_tables WHERE tablen
 \c - super
 CREATE PUBLICATION evil FOR ALL TABLES;
 CREATE PUBLICATION evil_2 FOR TABLES IN SCHEMA public;
-SELECT 'hid' || 'den rows are published' FROM pg_publication_tables WHERE tablename = 'customer';
+SELECT 'sec' || 'ret rows are published' FROM pg_publication_tables WHERE tablename = 'customer';
 
 -- ## logical decoding
 -- stock: leaks
@@ -57,7 +57,7 @@ SELECT encode(t_data, 'escape') FROM heap_page_items(get_raw_page('customer', 0)
 
 -- ## files
 -- stock: leaks
--- guarded: refused 42501
+-- guarded: known (files are the superuser's; doc/threat-model.md)
 \c - super
 CHECKPOINT;
 SELECT regexp_replace(encode(pg_read_binary_file(pg_relation_filepath('customer')), 'escape'), '\\000', '', 'g');
