@@ -460,7 +460,10 @@ finish(QueryDesc *query)
 	}
 	PG_END_TRY();
 	if (frame != NULL)
+	{
+		frame_close(frame);
 		report_withheld(frame);
+	}
 }
 
 void
