@@ -45,8 +45,8 @@ extern bool utility_explains(void);
 extern bool utility_fills_temporary(void);
 
 /* Refusals.  deed completes "only a data steward may ...". */
-extern void utility_refuse(Oid relid, const char *deed) pg_attribute_noreturn();
-extern void utility_refuse_always(Oid relid, const char *deed) pg_attribute_noreturn();
-extern void utility_refuse_internal(const char *what) pg_attribute_noreturn();
+extern _Noreturn void utility_refuse(Oid relid, const char *deed);
+extern _Noreturn void utility_refuse_always(Oid relid, const char *deed);
+extern _Noreturn void utility_refuse_internal(const char *what);
 
 #endif
