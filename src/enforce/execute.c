@@ -51,8 +51,8 @@ refuse_internal(Oid relid)
 static void
 refuse_catalog(Oid relid)
 {
-	if (!creating_extension && !allowSystemTableMods && !IsBinaryUpgrade &&
-	    !exempt_glass_is_broken())
+	/* allow_system_table_mods is any superuser's to set. */
+	if (!creating_extension && !IsBinaryUpgrade && !exempt_glass_is_broken())
 		ereport(
 		    ERROR,
 		    (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
