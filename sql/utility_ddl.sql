@@ -170,6 +170,15 @@ SELECT relname, relrowsecurity, relforcerowsecurity,
  ORDER BY relname;
 SELECT * FROM visit_2027;
 
+-- The steward may take one out; then it is as it was.
+ALTER TABLE visit DETACH PARTITION visit_2027;
+ALTER TABLE vip NO INHERIT customer;
+SELECT relation, root FROM privacy_guard.guarded_child ORDER BY relation::text;
+SELECT relrowsecurity, relforcerowsecurity, (SELECT count(*) FROM pg_policy WHERE polrelid = c.oid) AS policies,
+       (SELECT count(*) FROM pg_trigger WHERE tgrelid = c.oid AND tgname = 'privacy_guard_check') AS triggers
+  FROM pg_class c WHERE oid IN ('visit_2027'::regclass, 'vip'::regclass);
+SELECT * FROM visit_2027;
+
 -- A foreign key is checked over every row, and its error shows no key.
 SET ROLE regress_ud_owner;
 ALTER TABLE plain ADD CONSTRAINT to_customer FOREIGN KEY (customer_id) REFERENCES customer;

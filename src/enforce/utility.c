@@ -166,7 +166,7 @@ follow_up(UtilityCommand *command)
 {
 	ListCell *cell;
 
-	if (command->adopted != NIL || command->dropped_tables != NIL)
+	if (command->adopted != NIL || command->dropped_tables != NIL || command->released != NIL)
 	{
 		CacheInvalidateRelcacheByRelid(catalog_relid(CATALOG_GUARDED_TABLE));
 		CommandCounterIncrement();
@@ -174,6 +174,8 @@ follow_up(UtilityCommand *command)
 	/* finish_restore() adopts what a restore has made. */
 	foreach (cell, policy_state() == POLICY_IN_FORCE ? command->adopted : NIL)
 		verb_run_as_owner("adopt", lfirst_oid(cell));
+	foreach (cell, command->released)
+		verb_run_as_owner("release_child", lfirst_oid(cell));
 	foreach (cell, command->dropped_tables)
 		verb_run_as_owner("forget_table", lfirst_oid(cell));
 	foreach (cell, command->dropped_roles)
