@@ -1,7 +1,9 @@
 # privacy_guard: build, install and test.
 #
 #   make && make install              as every PGXS extension; PG_CONFIG=... chooses the server
+#   make demo, make demo-stop         a guarded sample CRM and a tour of it, from nothing
 #   make check                        every test, in private clusters; TESTS="regress t" for some
+#   make bench                        measure against plain PostgreSQL, BENCH="--help" for the options
 #   make lint, make format            what a reader would stumble over; mend the layout
 #   make installcheck PG_CONFIG=...   the SQL tests against a running server
 
@@ -20,7 +22,9 @@ SQL_PARTS = $(addprefix src/sql/, prelude.sql types.sql catalog.sql ledger.sql g
 	explain.sql coverage.sql views.sql privileges.sql)
 
 PG_CPPFLAGS = -I$(srcdir)/src -DPRIVACY_GUARD_VERSION='"$(EXTVERSION)"'
-PG_CFLAGS = -Wall -Wextra -Werror -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
+# Not "clobbered": what it says of PG_TRY depends on the optimisation that the server was built with.
+PG_CFLAGS = -Wall -Wextra -Werror -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers \
+	-Wno-clobbered
 EXTRA_CLEAN = $(DATA_built) exports.map tmp_check
 
 # Export what the server calls and nothing else: it loads every library into one name space, and calls
@@ -34,7 +38,7 @@ ISOLATION = $(patsubst test/isolation/%.spec,%,$(sort $(wildcard test/isolation/
 ISOLATION_OPTS = --inputdir=$(srcdir)/test/isolation --load-extension=pgcrypto --load-extension=privacy_guard
 
 # These find or install PostgreSQL themselves, so they work where there is no pg_config yet.
-HOUSE = check lint format
+HOUSE = check lint format demo demo-stop bench
 .PHONY: $(HOUSE)
 
 ifneq ($(filter-out $(HOUSE),$(or $(MAKECMDGOALS),all)),)
@@ -66,3 +70,12 @@ lint:
 
 format:
 	@test/lint/format
+
+demo:
+	@PG_CONFIG='$(PG_CONFIG)' demo/run
+
+demo-stop:
+	@demo/stop
+
+bench:
+	@PG_CONFIG='$(PG_CONFIG)' bench/run $(BENCH)

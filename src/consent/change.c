@@ -29,8 +29,9 @@ static bool changed = false;
 static bool changed_all = false;
 static uint8 changed_partition[CHANGE_PARTITIONS / 8];
 static uint8 strict_partition[CHANGE_PARTITIONS / 8]; /* those that may be stricter now */
-static uint64 own_count = 0;
 static uint64 own_strict_count = 0;
+
+uint64 change_own_count = 0;
 
 static void end_of_transaction(XactEvent event, void *arg);
 
@@ -47,12 +48,6 @@ bool
 change_is_own(void)
 {
 	return changed;
-}
-
-uint64
-change_own_count(void)
-{
-	return own_count;
 }
 
 uint64
@@ -188,7 +183,7 @@ subject_changed(PG_FUNCTION_ARGS)
 	/* Reads the state; also finds where the extension's tables are. */
 	(void) policy_state();
 	changed = true;
-	own_count++;
+	change_own_count++;
 	stricter = row_is_stricter(trigger);
 	own_strict_count += stricter;
 	if (!TRIGGER_FIRED_FOR_ROW(trigger->tg_event))

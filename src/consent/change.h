@@ -13,7 +13,7 @@ extern void change_init(void);
 extern bool change_is_own(void);
 
 /* Goes up with each such change, and never down within a transaction. */
-extern uint64 change_own_count(void);
+extern uint64 change_own_count;
 
 /* The same, of changes that may have taken a permission away. */
 extern uint64 change_own_strict_count(void);

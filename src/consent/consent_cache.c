@@ -2,10 +2,10 @@
  * consent_cache.c
  *		What is known of data subjects, shared by all backends, and when it stops being true.
  *
- * The cache is an array of 64-byte lines in sets of four.  No lock guards it: a line carries a
- * sequence number, odd while somebody writes it.  A reader copies the line and looks at the number
- * again; a writer that does not get the line at once leaves it.  Losing an entry costs one index
- * lookup, so nothing ever waits here.
+ * The cache is an array of 64-byte lines in sets of four, 64 sets to a group.  No lock guards it: a
+ *line carries a sequence number, odd while somebody writes it.  A reader copies the line and looks
+ *at the number again; a writer that does not get the line at once leaves it.  Losing an entry costs
+ *one index lookup, so nothing ever waits here.
  *
  * An entry is valid only while the change counter of its subject's partition is the one that was
  * read *before* the snapshot that found the facts.  Writers advance the counter after their commit
@@ -14,13 +14,13 @@
  */
 #include "postgres.h"
 
-#include "port/atomics.h"
 #include "storage/shmem.h"
 
 #include "consent/consent_cache.h"
 #include "guc.h"
 
 #define SET_LINES 4
+#define GROUP_SETS 64 /* sets that neighbouring keys share; the smallest cache has four groups */
 
 typedef struct CacheLine
 {
@@ -97,12 +97,14 @@ mix(uint64 h)
 uint32
 consent_cache_hash(const CacheTag *tag)
 {
-	/* Neighbouring keys go to neighbouring sets, where the processor fetches ahead. */
-	uint64 h = (tag->key.word[0] >> 6) ^ (tag->key.word[1] * UINT64CONST(0x9e3779b97f4a7c15));
+	uint64 h = (uint64) tag->purpose << 32 | (uint32) tag->category;
 
-	h ^= (uint64) tag->purpose << 32 | (uint32) tag->category;
 	h ^= (uint64) tag->database << 16;
-	return (uint32) (mix(h) + (tag->key.word[0] & 63));
+	if (tag->key.word[1] != 0)
+		return (uint32) mix(h ^ mix(tag->key.word[0]) ^ tag->key.word[1]);
+	/* Neighbouring integers go to neighbouring sets, where the processor fetches ahead. */
+	h = mix(h ^ tag->key.word[0] / GROUP_SETS);
+	return (uint32) (h - h % GROUP_SETS + tag->key.word[0] % GROUP_SETS);
 }
 
 static inline bool
@@ -113,15 +115,28 @@ tag_equal(const CacheTag *a, const CacheTag *b)
 	       a->category == b->category && a->database == b->database;
 }
 
+/*
+ * The i-th line in which a key may be, in the order in which it would have taken one.  Lines of
+ * neighbouring keys are neighbours in memory, so that a scan in the order of keys walks through it;
+ * and where sets are not full, as most are not, the first line is the only one that is touched.
+ */
+static inline CacheLine *
+set_line(uint32 hash, int i)
+{
+	uint32 set = hash & cache->set_mask;
+	uint32 way = ((hash >> 28) + i) % SET_LINES;
+
+	return &cache->line[(Size) (set - set % GROUP_SETS) * SET_LINES + way * GROUP_SETS +
+	                    set % GROUP_SETS];
+}
+
 /* Whether the facts still hold is for the caller to see: change and changes_at come with them. */
 bool
 consent_cache_get(const CacheTag *tag, uint32 hash, CacheFacts *out)
 {
-	CacheLine *set = &cache->line[(Size) (hash & cache->set_mask) * SET_LINES];
-
 	for (int i = 0; i < SET_LINES; i++)
 	{
-		CacheLine *line = &set[i];
+		CacheLine *line = set_line(hash, i);
 		uint32 before = pg_atomic_read_u32(&line->sequence);
 		bool hit;
 
@@ -142,16 +157,19 @@ consent_cache_get(const CacheTag *tag, uint32 hash, CacheFacts *out)
 void
 consent_cache_put(const CacheTag *tag, uint32 hash, const CacheFacts *facts)
 {
-	CacheLine *set = &cache->line[(Size) (hash & cache->set_mask) * SET_LINES];
-	CacheLine *victim = &set[(hash >> 28) % SET_LINES];
+	CacheLine *victim = set_line(hash, 0);
 	uint32 before;
 
 	for (int i = 0; i < SET_LINES; i++)
-		if (set[i].change == 0 || tag_equal(&set[i].tag, tag))
+	{
+		CacheLine *line = set_line(hash, i);
+
+		if (line->change == 0 || tag_equal(&line->tag, tag))
 		{
-			victim = &set[i];
+			victim = line;
 			break;
 		}
+	}
 	before = pg_atomic_read_u32(&victim->sequence);
 	if ((before & 1) != 0 ||
 	    !pg_atomic_compare_exchange_u32(&victim->sequence, &before, before + 1))
@@ -173,10 +191,10 @@ consent_change_partition(int32 category, SubjectKey key)
 	return (uint32) mix(h + (uint32) category) % CHANGE_PARTITIONS;
 }
 
-uint32
+pg_atomic_uint32 *
 consent_change_counter(uint32 partition)
 {
-	return pg_atomic_read_u32(&cache->change[partition]);
+	return &cache->change[partition];
 }
 
 void

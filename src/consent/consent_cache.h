@@ -9,6 +9,7 @@
 
 #include "datatype/timestamp.h"
 #include "policy/decision.h"
+#include "port/atomics.h"
 
 /* Neighbouring integer keys share a line; a uuid or text key has one of its own. */
 #define CACHE_LINE_SUBJECTS 8
@@ -31,7 +32,7 @@ typedef struct CacheTag
 /* A private copy of a line. */
 typedef struct CacheFacts
 {
-	uint32 change;          /* the partition's change counter when the facts were read */
+	uint32 change;          /* the partition's change counter when the facts were read; 0: none */
 	TimestampTz changes_at; /* until when they hold by themselves */
 	SubjectFacts facts[CACHE_LINE_SUBJECTS];
 } CacheFacts;
@@ -49,7 +50,7 @@ extern void consent_cache_put(const CacheTag *tag, uint32 hash, const CacheFacts
  */
 #define CHANGE_PARTITIONS 4096
 extern uint32 consent_change_partition(int32 category, SubjectKey key);
-extern uint32 consent_change_counter(uint32 partition);
+extern pg_atomic_uint32 *consent_change_counter(uint32 partition); /* never 0 */
 extern void consent_change_advance(uint32 partition);
 extern void consent_change_advance_all(void);
 

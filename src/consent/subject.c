@@ -11,12 +11,10 @@
 #include "common/cryptohash.h"
 #include "common/sha2.h"
 #include "miscadmin.h"
-#include "port/atomics.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/timestamp.h"
 
-#include "consent/change.h"
 #include "consent/subject.h"
 #include "policy/catalog.h"
 #include "types/consent.h"
@@ -34,21 +32,7 @@ subject_reader_init(SubjectReader *reader, const Purpose *purpose, int32 categor
 	reader->category = category;
 	reader->key_kind = key_kind;
 	reader->now = now;
-}
-
-SubjectKey
-subject_key_int(int64 key)
-{
-	return (SubjectKey){{(uint64) (key >> 3), 0}};
-}
-
-SubjectKey
-subject_key_uuid(const unsigned char *bytes)
-{
-	SubjectKey key;
-
-	memcpy(&key, bytes, sizeof(key));
-	return key;
+	reader->counter = consent_change_counter(0); /* differs from the empty line's */
 }
 
 SubjectKey
@@ -195,80 +179,35 @@ read_state(SubjectReader *reader, const char *text_key, int length)
 
 /* ---- the line ---- */
 
-static void
-fill_line(SubjectReader *reader, const char *text, int length)
+void
+subject_read_line(SubjectReader *reader, SubjectKey key, const char *text, int length)
 {
 	bool own = change_is_own();
 	const Purpose *purpose = reader->purpose;
 	CacheTag tag = {
-	    .key = reader->key,
+	    .key = key,
 	    .database = MyDatabaseId,
 	    .category = reader->category,
 	    .purpose = purpose->id,
 	    .purpose_version = purpose->record_basis ? -purpose->version : purpose->version,
 	};
 	uint32 hash = consent_cache_hash(&tag);
+	uint32 change;
 
-	reader->partition = consent_change_partition(reader->category, reader->key);
-	reader->own_change = change_own_count();
+	reader->key = key;
+	reader->counter = consent_change_counter(consent_change_partition(reader->category, key));
+	reader->own_change = change_own_count;
 	if (!own && consent_cache_get(&tag, hash, &reader->line) &&
-	    reader->line.change == consent_change_counter(reader->partition) &&
+	    reader->line.change == pg_atomic_read_u32(reader->counter) &&
 	    reader->now < reader->line.changes_at)
 		return;
 
-	/* The counter first, the snapshot after it. */
-	reader->line.change = consent_change_counter(reader->partition);
+	/* The counter first, the snapshot after it; and no line at all if reading fails. */
+	reader->line.change = 0;
+	change = pg_atomic_read_u32(reader->counter);
 	pg_memory_barrier();
 	read_state(reader, text, length);
+	reader->line.change = change;
 	if (!own)
 		consent_cache_put(&tag, hash, &reader->line);
-}
-
-static inline bool
-line_holds(const SubjectReader *reader, SubjectKey key)
-{
-	return reader->filled && reader->key.word[0] == key.word[0] &&
-	       reader->key.word[1] == key.word[1] &&
-	       reader->line.change == consent_change_counter(reader->partition) &&
-	       reader->own_change == change_own_count();
-}
-
-SubjectFacts
-subject_facts_int(SubjectReader *reader, int64 value)
-{
-	SubjectKey key = subject_key_int(value);
-
-	if (!line_holds(reader, key))
-	{
-		reader->filled = false;
-		reader->key = key;
-		fill_line(reader, NULL, 0);
-		reader->filled = true;
-	}
-	return reader->line.facts[value & (CACHE_LINE_SUBJECTS - 1)];
-}
-
-static SubjectFacts
-facts_of_key(SubjectReader *reader, SubjectKey key, const char *text, int length)
-{
-	if (!line_holds(reader, key))
-	{
-		reader->filled = false;
-		reader->key = key;
-		fill_line(reader, text, length);
-		reader->filled = true;
-	}
-	return reader->line.facts[0];
-}
-
-SubjectFacts
-subject_facts_uuid(SubjectReader *reader, const unsigned char *bytes)
-{
-	return facts_of_key(reader, subject_key_uuid(bytes), NULL, 0);
-}
-
-SubjectFacts
-subject_facts_text(SubjectReader *reader, const char *text, int length)
-{
-	return facts_of_key(reader, subject_key_text(text, length), text, length);
 }

@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "consent/change.h"
 #include "consent/consent_cache.h"
 #include "policy/policy.h"
 
@@ -21,24 +22,74 @@ typedef struct SubjectReader
 	KeyKind key_kind;
 	TimestampTz now; /* decisions are judged by this moment */
 
-	bool filled; /* does the line below hold anything? */
 	SubjectKey key;
-	uint32 partition;
-	uint64 own_change; /* of this backend's own transaction */
+	pg_atomic_uint32 *counter; /* of changes to the key's partition */
+	uint64 own_change;         /* of this backend's own transaction */
 	CacheFacts line;
 } SubjectReader;
 
 extern void subject_reader_init(SubjectReader *reader, const Purpose *purpose, int32 category,
                                 KeyKind key_kind, TimestampTz now);
 
-/* The facts about the subject with this key.  May read tables, with a snapshot of its own. */
-extern SubjectFacts subject_facts_int(SubjectReader *reader, int64 key);
-extern SubjectFacts subject_facts_uuid(SubjectReader *reader, const unsigned char *bytes);
-extern SubjectFacts subject_facts_text(SubjectReader *reader, const char *text, int length);
-
 /* The cache key of an integer (and its neighbours), of a uuid's 16 bytes, or of a text key. */
-extern SubjectKey subject_key_int(int64 key);
-extern SubjectKey subject_key_uuid(const unsigned char *bytes);
+static inline SubjectKey
+subject_key_int(int64 key)
+{
+	return (SubjectKey){{(uint64) (key >> 3), 0}};
+}
+
+static inline SubjectKey
+subject_key_uuid(const unsigned char *bytes)
+{
+	SubjectKey key;
+
+	memcpy(&key, bytes, sizeof(key));
+	return key;
+}
+
 extern SubjectKey subject_key_text(const char *text, int length);
+
+/* Get the line of a key.  May read tables, with a snapshot of its own; text is the key as text. */
+extern void subject_read_line(SubjectReader *reader, SubjectKey key, const char *text, int length);
+
+/* Is the line that was read last about this key, and does it still hold? */
+static inline bool
+subject_line_holds(const SubjectReader *reader, SubjectKey key)
+{
+	return reader->key.word[0] == key.word[0] && reader->key.word[1] == key.word[1] &&
+	       reader->line.change == pg_atomic_read_u32(reader->counter) &&
+	       reader->own_change == change_own_count;
+}
+
+/* The facts about the subject with this key; here, because each row of a scan asks. */
+static inline SubjectFacts
+subject_facts_int(SubjectReader *reader, int64 value)
+{
+	SubjectKey key = subject_key_int(value);
+
+	if (unlikely(!subject_line_holds(reader, key)))
+		subject_read_line(reader, key, NULL, 0);
+	return reader->line.facts[value & (CACHE_LINE_SUBJECTS - 1)];
+}
+
+static inline SubjectFacts
+subject_facts_uuid(SubjectReader *reader, const unsigned char *bytes)
+{
+	SubjectKey key = subject_key_uuid(bytes);
+
+	if (!subject_line_holds(reader, key))
+		subject_read_line(reader, key, NULL, 0);
+	return reader->line.facts[0];
+}
+
+static inline SubjectFacts
+subject_facts_text(SubjectReader *reader, const char *text, int length)
+{
+	SubjectKey key = subject_key_text(text, length);
+
+	if (!subject_line_holds(reader, key))
+		subject_read_line(reader, key, text, length);
+	return reader->line.facts[0];
+}
 
 #endif

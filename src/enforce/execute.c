@@ -39,7 +39,7 @@ static ExecutorFinish_hook_type prev_finish_hook = NULL;
 static void
 refuse_internal(Oid relid)
 {
-	if (!verb_in_progress())
+	if (!verb_in_progress() && !creating_extension)
 		ereport(ERROR,
 		        (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 		         errmsg("table \"%s\" is written by the functions of privacy_guard only",
@@ -68,7 +68,7 @@ check_written(Oid relid)
 
 	if (relid < FirstNormalObjectId)
 	{
-		if (IsCatalogNamespace(get_rel_namespace(relid)))
+		if (policy_state() > POLICY_EMPTY && IsCatalogNamespace(get_rel_namespace(relid)))
 			refuse_catalog(relid);
 		return;
 	}
@@ -108,6 +108,15 @@ request_of(QueryDesc *query, int eflags)
 			request.read = lappend_oid(request.read, rte->relid);
 	}
 	return request;
+}
+
+/* In core's context: does the plan touch guarded tables, and has the planner let it? */
+static bool
+is_core_integrity(PlannedStmt *plan)
+{
+	VerifyResult verified = verify_plan(plan);
+
+	return OidIsValid(verified.unguarded) && !verified.any_guard;
 }
 
 /* Core's own statement: no frame, and the rows that it writes are the parent's doing. */
@@ -211,7 +220,7 @@ check_receiver(const Frame *frame, const DestReceiver *dest)
 static void
 stay_serial(QueryDesc *query)
 {
-	PlannedStmt *plan = palloc(sizeof(PlannedStmt));
+	PlannedStmt *plan = MemoryContextAlloc(query->estate->es_query_cxt, sizeof(PlannedStmt));
 
 	memcpy(plan, query->plannedstmt, sizeof(PlannedStmt));
 	plan->parallelModeNeeded = false;
@@ -226,7 +235,7 @@ check_execution(QueryDesc *query, int eflags)
 	VerifyResult verified;
 	Frame *frame;
 
-	if (policy_state() <= POLICY_EMPTY)
+	if (policy_state() == POLICY_ABSENT)
 		return NULL;
 	utility_role_note_guards();
 	request = request_of(query, eflags);
@@ -256,25 +265,64 @@ call_start(QueryDesc *query, int eflags)
 		standard_ExecutorStart(query, eflags);
 }
 
+/*
+ * After core's own start, so that a role without privileges learns nothing from us; nothing of the
+ * plan is evaluated before ExecutorRun.
+ */
 static void
 start(QueryDesc *query, int eflags)
 {
-	Frame *frame = NULL;
+	Frame *frame;
 
-	if (exempt_integrity_context() && !verify_plan(query->plannedstmt).any_guard)
-		note_cascade(query->plannedstmt);
-	else
-		frame = check_execution(query, eflags);
-
-	if (frame != NULL && query->plannedstmt->parallelModeNeeded &&
-	    (frame->exempt || change_is_own()))
-		stay_serial(query);
 	call_start(query, eflags);
-	if (frame != NULL)
-		frame_open(frame, query->estate->es_query_cxt);
+	if (exempt_integrity_context() && is_core_integrity(query->plannedstmt))
+	{
+		note_cascade(query->plannedstmt);
+		return;
+	}
+	frame = check_execution(query, eflags);
+	if (frame == NULL)
+		return;
+	if (query->plannedstmt->parallelModeNeeded && (frame->exempt || change_is_own()))
+		stay_serial(query);
+	frame_open(frame, query->estate->es_query_cxt);
 }
 
 /* ---- during ---- */
+
+/* What surrounds a statement that is entered. */
+typedef struct Entered
+{
+	Frame *frame;
+	bool integrity;
+} Entered;
+
+/*
+ * Inside a guarded execution even an unguarded one must be entered, since its rows are not ours;
+ * and so must core's own, since what user code starts within is not core's.
+ */
+static bool
+can_pass_by(void)
+{
+	return frame_current() == NULL && !exempt_integrity_context();
+}
+
+static Entered
+enter(Frame *frame)
+{
+	Entered entered;
+
+	entered.integrity = exempt_enter_integrity();
+	entered.frame = frame_enter(frame);
+	return entered;
+}
+
+static void
+leave(const Entered *entered)
+{
+	frame_leave(entered->frame);
+	exempt_leave_integrity(entered->integrity);
+}
 
 static void
 call_run(COMPAT_RUN_PARAMS)
@@ -288,7 +336,7 @@ call_run(COMPAT_RUN_PARAMS)
 static void
 run_in_frame(Frame *frame, COMPAT_RUN_PARAMS)
 {
-	Frame *previous = frame_enter(frame);
+	Entered entered = enter(frame);
 
 	PG_TRY();
 	{
@@ -296,7 +344,7 @@ run_in_frame(Frame *frame, COMPAT_RUN_PARAMS)
 	}
 	PG_FINALLY();
 	{
-		frame_leave(previous);
+		leave(&entered);
 	}
 	PG_END_TRY();
 }
@@ -306,17 +354,21 @@ run_guarded(COMPAT_RUN_PARAMS)
 {
 	Frame *frame = frame_of_query(query);
 
-	if (frame == NULL)
+	if (frame == NULL && can_pass_by())
 	{
 		call_run(COMPAT_RUN_ARGS);
 		return;
 	}
-	frame_check_purpose(frame);
-	check_receiver(frame, query->dest);
-	frame->has_run = true;
-	cursor_watch(frame);
+	if (frame != NULL)
+	{
+		frame_check_purpose(frame);
+		check_receiver(frame, query->dest);
+		frame->has_run = true;
+		cursor_watch(frame);
+	}
 	run_in_frame(frame, COMPAT_RUN_ARGS);
-	cursor_collect(frame);
+	if (frame != NULL)
+		cursor_collect(frame);
 }
 
 static void
@@ -393,25 +445,27 @@ static void
 finish(QueryDesc *query)
 {
 	Frame *frame = frame_of_query(query);
-	Frame *previous;
+	Entered entered;
 
-	if (frame == NULL)
+	if (frame == NULL && can_pass_by())
 	{
 		call_finish(query);
 		return;
 	}
-	tell_withheld(frame);
-	previous = frame_enter(frame);
+	if (frame != NULL)
+		tell_withheld(frame);
+	entered = enter(frame);
 	PG_TRY();
 	{
 		call_finish(query);
 	}
 	PG_FINALLY();
 	{
-		frame_leave(previous);
+		leave(&entered);
 	}
 	PG_END_TRY();
-	report_withheld(frame);
+	if (frame != NULL)
+		report_withheld(frame);
 }
 
 void

@@ -4,8 +4,12 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
 #include "access/transam.h"
 #include "access/xact.h"
+#include "catalog/pg_constraint.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
@@ -16,6 +20,7 @@
 #include "enforce/exempt.h"
 #include "policy/policy.h"
 #include "policy/verb.h"
+#include "policy/verb_mirror.h"
 
 /* Break-glass: announced in one transaction, open from its commit on. */
 static TimestampTz glass_announced = 0;
@@ -25,6 +30,9 @@ static TimestampTz glass_open_until = 0;
 static List *cascades = NIL;
 
 static bool validating_foreign_key = false;
+
+/* Is a statement being run that was started in core's context? */
+static bool integrity_running = false;
 
 static void end_of_transaction(XactEvent event, void *arg);
 
@@ -76,10 +84,21 @@ exempt_glass_is_broken(void)
 	return glass_open_until != 0 && GetCurrentTimestamp() < glass_open_until;
 }
 
-bool
-exempt_execution(Oid role)
+/*
+ * An exempted role must be the one that logged in: SET ROLE, SET SESSION AUTHORIZATION and definer
+ * functions do not lend its exemption.
+ */
+static bool
+exempt_by_role(Oid role)
 {
-	return verb_in_progress() || exempt_glass_is_broken() || policy_role_exempt(role);
+	return role == GetSessionUserId() && role == GetAuthenticatedUserId() &&
+	       policy_role_exempt(role);
+}
+
+bool
+exempt_execution(Oid role, const char *source_text)
+{
+	return verb_owns_statement(source_text) || exempt_glass_is_broken() || exempt_by_role(role);
 }
 
 /* ---- referential integrity ---- */
@@ -99,106 +118,155 @@ exempt_is_validating(void)
 	return validating_foreign_key;
 }
 
+/*
+ * User code can run in core's context only while core's own statement runs: in its row triggers,
+ * operators and checks.  So whatever starts in there is not core's.
+ */
 bool
 exempt_integrity_context(void)
 {
-	return InNoForceRLSOperation() || validating_foreign_key;
+	return (InNoForceRLSOperation() || validating_foreign_key) && !integrity_running;
 }
 
-/* A column, a parameter or a constant, at most converted by a built-in cast. */
+bool
+exempt_enter_integrity(void)
+{
+	bool was = integrity_running;
+
+	integrity_running = InNoForceRLSOperation() || validating_foreign_key;
+	return was;
+}
+
+void
+exempt_leave_integrity(bool was)
+{
+	integrity_running = was;
+}
+
+/*
+ * The columns of one foreign key on the side of a relation, by range table index.  Core's
+ * statements touch no others, so neither may those that look like them.
+ */
+typedef struct KeyColumns
+{
+	Query *query;
+	Bitmapset *columns[2]; /* of the first two range table entries */
+} KeyColumns;
+
+static Bitmapset *
+foreign_key_columns(Oid relid)
+{
+	Relation constraints = table_open(ConstraintRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(constraints, InvalidOid, false, NULL, 0, NULL);
+	Bitmapset *columns = NULL;
+	HeapTuple tuple;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
+		AttrNumber here[INDEX_MAX_KEYS];
+		AttrNumber there[INDEX_MAX_KEYS];
+		Oid op[INDEX_MAX_KEYS];
+		int n;
+
+		if (form->contype != CONSTRAINT_FOREIGN ||
+		    (form->conrelid != relid && form->confrelid != relid))
+			continue;
+		DeconstructFkConstraintRow(tuple, &n, here, there, op, op, op, NULL, NULL);
+		for (int i = 0; i < n; i++)
+		{
+			if (form->conrelid == relid)
+				columns = bms_add_member(columns, here[i]);
+			if (form->confrelid == relid)
+				columns = bms_add_member(columns, there[i]);
+		}
+	}
+	systable_endscan(scan);
+	table_close(constraints, AccessShareLock);
+	return columns;
+}
+
+/* Everything that the query computes: key columns, parameters, constants, equality, null tests. */
 static bool
-is_plain_operand(Node *node)
+strange_walker(Node *node, KeyColumns *keys)
 {
 	if (node == NULL)
 		return false;
 	switch (nodeTag(node))
 	{
 		case T_Var:
-		case T_Param:
-		case T_Const:
-			return true;
-		case T_RelabelType:
-			return is_plain_operand((Node *) ((RelabelType *) node)->arg);
-		case T_FuncExpr:
-			return ((FuncExpr *) node)->funcformat != COERCE_EXPLICIT_CALL &&
-			       ((FuncExpr *) node)->funcid < FirstNormalObjectId &&
-			       is_plain_operand(linitial(((FuncExpr *) node)->args));
-		default:
-			return false;
-	}
-}
+		{
+			Var *var = (Var *) node;
 
-/* Equality of plain operands, null tests, and AND and OR of these. */
-static bool
-is_plain_condition(Node *node)
-{
-	ListCell *cell;
-
-	if (node == NULL)
-		return true;
-	switch (nodeTag(node))
-	{
-		case T_NullTest:
-			return is_plain_operand((Node *) ((NullTest *) node)->arg);
+			return var->varno < 1 || var->varno > 2 || var->varattno < 1 ||
+			       !bms_is_member(var->varattno, keys->columns[var->varno - 1]);
+		}
 		case T_OpExpr:
 			if (((OpExpr *) node)->opno >= FirstNormalObjectId)
-				return false;
-			foreach (cell, ((OpExpr *) node)->args)
-				if (!is_plain_operand(lfirst(cell)))
-					return false;
-			return true;
-		case T_BoolExpr:
-			foreach (cell, ((BoolExpr *) node)->args)
-				if (!is_plain_condition(lfirst(cell)))
-					return false;
-			return true;
+				return true;
+			break;
+		case T_FuncExpr:
+			if (((FuncExpr *) node)->funcid >= FirstNormalObjectId ||
+			    ((FuncExpr *) node)->funcformat == COERCE_EXPLICIT_CALL)
+				return true;
+			break;
+		case T_List:
+		case T_TargetEntry:
 		case T_FromExpr:
-			foreach (cell, ((FromExpr *) node)->fromlist)
-				if (!is_plain_condition(lfirst(cell)))
-					return false;
-			return is_plain_condition(((FromExpr *) node)->quals);
 		case T_JoinExpr:
-			return is_plain_condition(((JoinExpr *) node)->larg) &&
-			       is_plain_condition(((JoinExpr *) node)->rarg) &&
-			       is_plain_condition(((JoinExpr *) node)->quals);
 		case T_RangeTblRef:
-			return true;
+		case T_Param:
+		case T_Const:
+		case T_RelabelType:
+		case T_NullTest:
+		case T_BoolExpr:
+			break;
 		default:
-			return false;
+			return true;
 	}
+	return expression_tree_walker(node, strange_walker, keys);
+}
+
+static bool
+find_key_columns(Query *query, KeyColumns *keys)
+{
+	int n = 0;
+	ListCell *cell;
+
+	foreach (cell, query->rtable)
+	{
+		RangeTblEntry *rte = lfirst_node(RangeTblEntry, cell);
+
+		if (rte->rtekind == RTE_JOIN && validating_foreign_key)
+			continue;
+		if (rte->rtekind != RTE_RELATION || n == (validating_foreign_key ? 2 : 1))
+			return false;
+		keys->columns[n++] = foreign_key_columns(rte->relid);
+	}
+	return n > 0;
 }
 
 /*
- * Core asks SELECT 1 ... FOR KEY SHARE, and cascades by DELETE or UPDATE with parameters.  Only
- * while a foreign key is validated does it read columns, of the two tables' outer join.
+ * Core asks SELECT 1 ... FOR KEY SHARE, and cascades by DELETE or UPDATE with parameters, on one
+ * table each.  Only while a foreign key is validated does it read columns, the keys of both.
  */
 bool
-exempt_integrity_query(const Query *query)
+exempt_integrity_query(Query *query)
 {
-	ListCell *cell;
+	KeyColumns keys = {.query = query};
 	bool lookup = query->commandType == CMD_SELECT && !validating_foreign_key;
 
-	if (!exempt_integrity_context())
+	if (!exempt_integrity_context() || query->commandType == CMD_INSERT ||
+	    query->commandType == CMD_MERGE || query->cteList != NIL || query->hasSubLinks ||
+	    query->setOperations != NULL || query->returningList != NIL || query->hasAggs ||
+	    query->hasTargetSRFs || query->hasWindowFuncs || query->limitCount != NULL ||
+	    query->havingQual != NULL || query->groupClause != NIL)
 		return false;
-	if (query->commandType == CMD_INSERT || query->commandType == CMD_MERGE ||
-	    query->cteList != NIL || query->hasSubLinks || query->setOperations != NULL ||
-	    query->returningList != NIL || query->hasAggs || query->hasTargetSRFs ||
-	    query->hasWindowFuncs || query->limitCount != NULL || query->havingQual != NULL)
+	if (lookup && (query->rowMarks == NIL || list_length(query->targetList) != 1 ||
+	               !IsA(linitial_node(TargetEntry, query->targetList)->expr, Const)))
 		return false;
-	if (lookup && (query->rowMarks == NIL || list_length(query->rtable) != 1))
-		return false;
-	foreach (cell, query->rtable)
-		if (lfirst_node(RangeTblEntry, cell)->rtekind != RTE_RELATION &&
-		    lfirst_node(RangeTblEntry, cell)->rtekind != RTE_JOIN)
-			return false;
-	foreach (cell, query->targetList)
-	{
-		Node *expr = (Node *) lfirst_node(TargetEntry, cell)->expr;
-
-		if (!is_plain_operand(expr) || (lookup && !IsA(expr, Const)))
-			return false;
-	}
-	return is_plain_condition((Node *) query->jointree);
+	return find_key_columns(query, &keys) && !strange_walker((Node *) query->targetList, &keys) &&
+	       !strange_walker((Node *) query->jointree, &keys);
 }
 
 void

@@ -7,12 +7,15 @@
 
 #include "postgres.h"
 
-#include "executor/execdesc.h"
+#include "nodes/parsenodes.h"
 
 extern void exempt_init(void);
 
-/* A role exempted for backups, an open break-glass, or one of the extension's own functions. */
-extern bool exempt_execution(Oid role);
+/*
+ * An open break-glass, a role that was exempted for backups, or the one statement by which our own
+ * functions write consent columns.  source_text may be NULL.
+ */
+extern bool exempt_execution(Oid role, const char *source_text);
 
 /* Does a break-glass of this session stand open now? */
 extern bool exempt_glass_is_broken(void);
@@ -21,13 +24,17 @@ extern bool exempt_glass_is_broken(void);
  * Core's own referential-integrity statements, recognised by the flag that core sets around them
  * and by their shape, because a user's trigger may run inside the same flag.
  */
-extern bool exempt_integrity_query(const Query *query);
+extern bool exempt_integrity_query(Query *query);
 
 /*
  * Is the flag set?  The planner leaves the guard out of such queries only, so a plan without any
  * guard that is run while it is set is one of them.
  */
 extern bool exempt_integrity_context(void);
+
+/* Around the run of a statement; leave with what enter returned, also on error. */
+extern bool exempt_enter_integrity(void);
+extern void exempt_leave_integrity(bool was);
 
 /* Remember that such a statement has written to this relation: its rows are the parent's doing. */
 extern void exempt_note_cascade(Oid relid);

@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "access/xlog.h"
 #include "catalog/namespace.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -28,6 +29,7 @@ static Frame *open_frames = NULL;
 static Frame *current = NULL;
 
 static void check_table(Frame *frame, FrameTable *entry);
+static void refuse_standby(const FrameTable *entry);
 
 /* ---- what is allowed ---- */
 
@@ -47,6 +49,12 @@ guarded_among(List *relids)
 	return tables;
 }
 
+static char *
+name_of(const FrameTable *entry)
+{
+	return get_rel_name(entry->table->relid);
+}
+
 /* A restore may load rows; nobody may read them yet. */
 static void
 check_pending(FrameTable *entry)
@@ -57,8 +65,7 @@ check_pending(FrameTable *entry)
 	ereport(
 	    ERROR,
 	    (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-	     errmsg("guarded table \"%s\" is pending after a restore or copy",
-	            get_rel_name(entry->table->relid)),
+	     errmsg("guarded table \"%s\" is pending after a restore or copy", name_of(entry)),
 	     errhint("A data steward can verify and release it with privacy_guard.finish_restore().")));
 }
 
@@ -138,7 +145,9 @@ frame_prepare(const FrameRequest *request)
 	    MemoryContextAllocZero(frame->context, list_length(tables) * sizeof(FrameTable));
 	read = guarded_among(request->read);
 	changed = guarded_among(request->changed);
-	frame->exempt = request->explain_only || exempt_execution(frame->role);
+	frame->exempt =
+	    request->explain_only ||
+	    exempt_execution(frame->role, request->query ? request->query->sourceText : NULL);
 	if (!frame->exempt)
 		frame->purpose = declared_purpose();
 	foreach (cell, tables)
@@ -152,6 +161,8 @@ frame_prepare(const FrameRequest *request)
 			entry->verdict = FRAME_PASS;
 		else if (policy_state() == POLICY_PENDING)
 			check_pending(entry);
+		else if (RecoveryInProgress())
+			refuse_standby(entry);
 		else
 			check_table(frame, entry);
 	}
@@ -169,10 +180,19 @@ monitored_refusal(Frame *frame, FrameTable *entry, ReportReason reason)
 	return true;
 }
 
+/* Changes of consent reach a standby's tables, but nobody tells its cache, and no record can be
+ * written. */
+static void
+refuse_standby(const FrameTable *entry)
+{
+	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+	                errmsg("guarded table \"%s\" cannot be used on a standby", name_of(entry)),
+	                errhint("Send the statement to the primary.")));
+}
+
 static void
 check_table(Frame *frame, FrameTable *entry)
 {
-	const char *name = get_rel_name(entry->table->relid);
 	const Purpose *purpose = frame->purpose;
 	const Rule *rule;
 
@@ -186,7 +206,7 @@ check_table(Frame *frame, FrameTable *entry)
 			ereport(
 			    ERROR,
 			    (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			     errmsg("no purpose is declared for guarded table \"%s\"", name),
+			     errmsg("no purpose is declared for guarded table \"%s\"", name_of(entry)),
 			     errhint("Declare one in the transaction, as in SET LOCAL privacy_guard.purpose = "
 			             "'billing', or give the role a default with ALTER ROLE ... SET.")));
 		return;
@@ -198,7 +218,7 @@ check_table(Frame *frame, FrameTable *entry)
 			    ERROR,
 			    (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			     errmsg("role \"%s\" may not process guarded table \"%s\" for purpose \"%s\"",
-			            GetUserNameFromId(frame->role, false), name, purpose->path),
+			            GetUserNameFromId(frame->role, false), name_of(entry), purpose->path),
 			     errhint(
 			         "A data steward can entitle the role with privacy_guard.grant_purpose().")));
 		return;
@@ -207,19 +227,25 @@ check_table(Frame *frame, FrameTable *entry)
 	if (!rule->permitted)
 	{
 		if (!monitored_refusal(frame, entry, rule->prohibited ? REPORT_PROHIBITED : REPORT_NO_RULE))
-			ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			                rule->prohibited
-			                    ? errmsg("purpose \"%s\" is prohibited on guarded table \"%s\"",
-			                             purpose->path, name)
-			                    : errmsg("no rule permits purpose \"%s\" on guarded table \"%s\"",
-			                             purpose->path, name),
-			                errhint("A data steward can permit it with privacy_guard.permit().")));
+			ereport(ERROR,
+			        (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			         rule->prohibited
+			             ? errmsg("purpose \"%s\" is prohibited on guarded table \"%s\"",
+			                      purpose->path, name_of(entry))
+			             : errmsg("no rule permits purpose \"%s\" on guarded table \"%s\"",
+			                      purpose->path, name_of(entry)),
+			         rule->prohibited
+			             ? errhint("privacy_guard.rules shows the prohibition, of this purpose or "
+			                       "one above it. A data steward can lift it with drop_rule(), or "
+			                       "with a newer permit() of this very purpose.")
+			             : errhint("A data steward can permit it with privacy_guard.permit().")));
 		return;
 	}
 	if (!row_security)
 		ereport(ERROR,
 		        (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-		         errmsg("rows of guarded table \"%s\" cannot be read with row_security off", name),
+		         errmsg("rows of guarded table \"%s\" cannot be read with row_security off",
+		                name_of(entry)),
 		         errhint("Leave row_security on. For a whole dump, let a data steward exempt the "
 		                 "role with privacy_guard.exempt_role().")));
 	entry->verdict = FRAME_DECIDE;

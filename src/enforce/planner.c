@@ -24,6 +24,7 @@
 
 #include "enforce/exempt.h"
 #include "enforce/guard.h"
+#include "enforce/placement.h"
 #include "enforce/planner.h"
 #include "enforce/rls.h"
 #include "policy/policy.h"
@@ -45,8 +46,40 @@ guarded(const RangeTblEntry *rte)
 	return relation != NULL && relation->table != NULL ? relation : NULL;
 }
 
+/*
+ * Drop what is true in any case: the stored policy's question whether the library is loaded, and
+ * the permissive TRUE.  They would make a security barrier of nothing.
+ */
+static List *
+without_truisms(List *quals)
+{
+	ListCell *cell;
+
+	foreach (cell, quals)
+	{
+		Node *qual = lfirst(cell);
+		Const *constant = (Const *) qual;
+
+		if ((IsA(qual, FuncExpr) && ((FuncExpr *) qual)->funcid == policy_library_function()) ||
+		    (IsA(qual, Const) && !constant->constisnull && DatumGetBool(constant->constvalue)))
+			quals = foreach_delete_current(quals, cell);
+	}
+	return quals;
+}
+
 static void
-guard_reads(Query *query)
+guard_relation(Query *query, Index varno, RangeTblEntry *rte, const GuardedRelation *relation,
+               bool harmless)
+{
+	Node *expression = guard_expression(relation, varno);
+
+	rte->securityQuals = without_truisms(list_delete(rte->securityQuals, expression));
+	if (!harmless || !placement_in_jointree(query, varno, expression))
+		rte->securityQuals = lcons(expression, rte->securityQuals);
+}
+
+static void
+guard_reads(Query *query, bool harmless)
 {
 	ListCell *cell;
 	Index varno = 0;
@@ -55,16 +88,12 @@ guard_reads(Query *query)
 	{
 		RangeTblEntry *rte = lfirst_node(RangeTblEntry, cell);
 		const GuardedRelation *relation = guarded(rte);
-		Node *expression;
 
 		varno++;
 		/* The target of an INSERT is not scanned. */
-		if (relation == NULL ||
-		    (varno == query->resultRelation && query->commandType == CMD_INSERT))
-			continue;
-		expression = guard_expression(relation, varno);
-		if (!list_member(rte->securityQuals, expression))
-			rte->securityQuals = lcons(expression, rte->securityQuals);
+		if (relation != NULL &&
+		    (varno != query->resultRelation || query->commandType != CMD_INSERT))
+			guard_relation(query, varno, rte, relation, harmless);
 	}
 }
 
@@ -93,8 +122,9 @@ guard_conflicts(Query *query)
 	query->withCheckOptions = lcons(check, query->withCheckOptions);
 }
 
+/* context: may the guard be a plain qualification in this query? */
 static bool
-guard_query_walker(Node *node, void *context)
+guard_query_walker(Node *node, bool *harmless)
 {
 	if (node == NULL)
 		return false;
@@ -104,12 +134,12 @@ guard_query_walker(Node *node, void *context)
 
 		if (query->commandType != CMD_UTILITY && !exempt_integrity_query(query))
 		{
-			guard_reads(query);
+			guard_reads(query, *harmless);
 			guard_conflicts(query);
 		}
-		return query_tree_walker(query, guard_query_walker, context, 0);
+		return query_tree_walker(query, guard_query_walker, harmless, 0);
 	}
-	return expression_tree_walker(node, guard_query_walker, context);
+	return expression_tree_walker(node, guard_query_walker, harmless);
 }
 
 static PlannedStmt *
@@ -126,6 +156,7 @@ guarding_planner(Query *parse, const char *query_string, int cursor_options, Par
 	PlannedStmt *result;
 	void *pin;
 	int depth = unpoliced_depth;
+	bool harmless;
 
 	if (policy_state() <= POLICY_EMPTY)
 		return call_planner(parse, query_string, cursor_options, params);
@@ -133,7 +164,8 @@ guarding_planner(Query *parse, const char *query_string, int cursor_options, Par
 	pin = policy_pin();
 	PG_TRY();
 	{
-		guard_query_walker((Node *) parse, NULL);
+		harmless = placement_is_harmless(parse);
+		guard_query_walker((Node *) parse, &harmless);
 		unpoliced_depth = has_bypassrls_privilege(GetUserId()) ? 1 : 0;
 		result = call_planner(parse, query_string, cursor_options, params);
 	}

@@ -91,7 +91,7 @@ utility_copy_out(PlannedStmt *planned)
 	RangeVar *from;
 
 	if (guarded(relid) == NULL || get_rel_relkind(relid) != RELKIND_RELATION ||
-	    exempt_execution(GetUserId()))
+	    exempt_execution(GetUserId(), NULL))
 		return planned;
 
 	planned = copyObject(planned);

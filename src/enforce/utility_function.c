@@ -157,7 +157,7 @@ utility_function_execute(Oid function)
 	     (command->validates && !is_pure(function))))
 		utility_refuse_function(function);
 	if (IsTransactionState() && policy_state() > POLICY_EMPTY && reads_past_guards(function) &&
-	    !exempt_execution(GetUserId()))
+	    !exempt_execution(GetUserId(), NULL))
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 		                errmsg("function %s shows rows past the guards of this database",
 		                       format_procedure(function)),

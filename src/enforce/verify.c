@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "access/transam.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
@@ -90,6 +91,21 @@ is_guard_of(Node *qual, Scan *scan, const GuardedRelation *relation)
 	return true;
 }
 
+static bool
+is_user_function(Oid function, void *context)
+{
+	return function >= FirstNormalObjectId;
+}
+
+static bool
+calls_user_function(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	return check_functions_in_node(node, is_user_function, NULL) ||
+	       expression_tree_walker(node, calls_user_function, context);
+}
+
 static void
 verify_scan(VerifyContext *context, Scan *scan)
 {
@@ -99,11 +115,16 @@ verify_scan(VerifyContext *context, Scan *scan)
 	if (scan->scanrelid == 0 || (relation = guarded(context, scan->scanrelid)) == NULL)
 		return;
 	foreach (cell, scan->plan.qual)
+	{
 		if (is_guard_of(lfirst(cell), scan, relation))
 		{
 			context->result->any_guard = true;
 			return;
 		}
+		/* Whatever a user's function is declared to be, it sees no row before the guard. */
+		if (calls_user_function(lfirst(cell), NULL))
+			break;
+	}
 	found_unguarded(context, relation);
 }
 

@@ -36,8 +36,9 @@
 
 #include "policy/catalog.h"
 #include "policy/policy.h"
+#include "policy/rule.h"
 
-#define MAX_PURPOSE_DEPTH 16
+#define RECENT 32
 
 typedef struct RelationEntry
 {
@@ -79,6 +80,7 @@ typedef struct Generation
 	Oid guard;
 	Oid conflict_guard;
 	Oid trigger;
+	Oid library_check;
 	Oid steward;
 	HTAB *tables;    /* GuardedTable by relid */
 	HTAB *relations; /* RelationEntry by relid */
@@ -87,6 +89,11 @@ typedef struct Generation
 	HTAB *grants;    /* GrantEntry */
 	bool any_mode;   /* some role has a mode of its own */
 	bool any_exemption;
+	/* The entries asked for last, by relid: every statement asks for the same few. */
+	RelationEntry *recent_relation[RECENT];
+	RuleEntry *recent_rule[RECENT];
+	Purpose *recent_purpose;
+	GrantEntry *recent_grant;
 } Generation;
 
 static Generation *current = NULL;
@@ -271,13 +278,17 @@ note_row(HeapTuple tuple, TupleDesc desc, void *arg)
 static void
 generation_build(Generation *gen)
 {
-	static const char *const function_names[] = {"guard", "guard_conflict", "check_new_row"};
+	static const char *const function_names[] = {"guard", "guard_conflict", "check_new_row",
+	                                             "library_loaded"};
 	Oid functions[lengthof(function_names)];
 	HASH_SEQ_STATUS seq;
 	GuardedTable *table;
 	bool ours = false;
 
+	/* pg_upgrade makes the objects one by one, and reads no row of a user. */
 	gen->state = POLICY_ABSENT;
+	if (IsBinaryUpgrade)
+		return;
 	gen->schema = get_namespace_oid("privacy_guard", true);
 	/* A schema of that name that is not the extension's guards nothing. */
 	if (!OidIsValid(gen->schema) || !OidIsValid(get_extension_oid("privacy_guard", true)))
@@ -301,6 +312,7 @@ generation_build(Generation *gen)
 	gen->guard = functions[0];
 	gen->conflict_guard = functions[1];
 	gen->trigger = functions[2];
+	gen->library_check = functions[3];
 	gen->steward = get_role_oid("privacy_guard_steward", true);
 	gen->tables =
 	    generation_hash(gen, "guarded tables", sizeof(Oid), sizeof(GuardedTable), HASH_BLOBS);
@@ -318,7 +330,7 @@ generation_build(Generation *gen)
 	if (hash_get_num_entries(gen->tables) == 0)
 		gen->state = POLICY_EMPTY;
 	else
-		gen->state = ours && !IsBinaryUpgrade ? POLICY_IN_FORCE : POLICY_PENDING;
+		gen->state = ours ? POLICY_IN_FORCE : POLICY_PENDING;
 
 	hash_seq_init(&seq, gen->tables);
 	while ((table = hash_seq_search(&seq)) != NULL)
@@ -386,6 +398,12 @@ policy_conflict_guard_function(void)
 }
 
 Oid
+policy_library_function(void)
+{
+	return generation()->library_check;
+}
+
+Oid
 policy_trigger_function(void)
 {
 	return generation()->trigger;
@@ -396,14 +414,18 @@ const GuardedRelation *
 policy_relation(Oid relid)
 {
 	Generation *gen = generation();
-	RelationEntry *entry;
+	RelationEntry *entry = gen->recent_relation[relid % RECENT];
 	bool found;
 
 	if (relid < FirstNormalObjectId || gen->relations == NULL)
 		return NULL;
-	entry = hash_search(gen->relations, &relid, HASH_ENTER, &found);
-	if (!found)
-		entry->resolved = false;
+	if (entry == NULL || entry->relation.relid != relid)
+	{
+		entry = hash_search(gen->relations, &relid, HASH_ENTER, &found);
+		if (!found)
+			entry->resolved = false;
+		gen->recent_relation[relid % RECENT] = entry;
+	}
 	if (!entry->resolved)
 		resolve_relation(gen, entry);
 	return entry->relation.table != NULL || entry->relation.internal ? &entry->relation : NULL;
@@ -536,10 +558,12 @@ const Purpose *
 policy_purpose(const char *path)
 {
 	Generation *gen = generation();
-	Purpose *purpose;
+	Purpose *purpose = gen->recent_purpose;
 	bool found;
-	char name[MAX_PURPOSE_LENGTH] = {0};
+	char name[MAX_PURPOSE_LENGTH];
 
+	if (purpose != NULL && strcmp(purpose->path, path) == 0)
+		return purpose;
 	if (gen->purposes == NULL || strlen(path) >= MAX_PURPOSE_LENGTH)
 		return NULL;
 	strlcpy(name, path, sizeof(name));
@@ -558,118 +582,11 @@ policy_purpose(const char *path)
 		purpose = hash_search(gen->purposes, name, HASH_ENTER, &found);
 		*purpose = read;
 	}
+	gen->recent_purpose = purpose;
 	return purpose;
 }
 
-/*
- * Call visit() for the purpose and each one above it, nearest first, until it returns false.
- */
-static void
-purpose_ascend(const char *path, bool (*visit)(const char *path, int height, void *arg), void *arg)
-{
-	char name[MAX_PURPOSE_LENGTH];
-	char *dot;
-
-	strlcpy(name, path, sizeof(name));
-	for (int height = 0; visit(name, height, arg) && (dot = strrchr(name, '.')) != NULL; height++)
-		*dot = '\0';
-}
-
 /* ---- rules ---- */
-
-typedef struct RuleSearch
-{
-	const GuardedTable *table;
-	int height;
-	int n;
-	struct
-	{
-		int height;
-		bool permit;
-		bool specific; /* names the subject category */
-		int basis;     /* -1: the purpose's own */
-		TimestampTz created_at;
-	} found[4 * MAX_PURPOSE_DEPTH];
-} RuleSearch;
-
-static void
-read_rule(HeapTuple tuple, TupleDesc desc, void *arg)
-{
-	RuleSearch *search = arg;
-	bool any_category;
-	bool own_basis;
-	Datum category = catalog_column(tuple, desc, RULE_CATEGORY, &any_category);
-	Datum basis = catalog_column(tuple, desc, RULE_LEGAL_BASIS, &own_basis);
-	Datum created_at = catalog_column(tuple, desc, RULE_CREATED_AT, &(bool){false});
-	int i = search->n;
-
-	if (!any_category && DatumGetInt32(category) != search->table->category)
-		return;
-	if (i >= lengthof(search->found))
-		elog(ERROR, "too many rules for one purpose");
-	search->found[i].height = search->height;
-	search->found[i].permit = strcmp(catalog_text(tuple, desc, RULE_EFFECT), "permit") == 0;
-	search->found[i].specific = !any_category;
-	search->found[i].basis = own_basis ? -1 : catalog_enum_position(DatumGetObjectId(basis));
-	search->found[i].created_at = DatumGetTimestampTz(created_at);
-	search->n++;
-}
-
-static bool
-search_rules_at(const char *path, int height, void *arg)
-{
-	RuleSearch *search = arg;
-	ScanKeyData keys[2];
-
-	search->height = height;
-	ScanKeyInit(&keys[0], RULE_RELATION, BTEqualStrategyNumber, F_OIDEQ,
-	            ObjectIdGetDatum(search->table->relid));
-	ScanKeyInit(&keys[1], RULE_PURPOSE, BTEqualStrategyNumber, F_TEXTEQ, CStringGetTextDatum(path));
-	catalog_scan(CATALOG_RULE, keys, 2, read_rule, search);
-	return true;
-}
-
-/*
- * Permission reaches down the tree, and so does a prohibition; that one touches only permissions
- * older than itself.  Of several permissions the nearest decides about the legal basis.
- */
-static void
-fold_rules(const RuleSearch *search, const Purpose *purpose, Rule *rule)
-{
-	int best = -1;
-
-	for (int i = 0; i < search->n; i++)
-	{
-		bool overruled = false;
-
-		if (!search->found[i].permit)
-			continue;
-		for (int j = 0; j < search->n; j++)
-			if (!search->found[j].permit &&
-			    search->found[j].created_at >= search->found[i].created_at)
-				overruled = true;
-		rule->prohibited |= overruled;
-		if (overruled)
-			continue;
-		if (best < 0 || search->found[i].height < search->found[best].height ||
-		    (search->found[i].height == search->found[best].height && search->found[i].specific))
-			best = i;
-	}
-	for (int j = 0; best >= 0 && j < search->n; j++)
-	{
-		/* A newer permission further up does not lift a prohibition nearer to the purpose. */
-		if (!search->found[j].permit && search->found[j].height < search->found[best].height)
-		{
-			best = -1;
-			rule->prohibited = true;
-		}
-	}
-	if (best < 0)
-		return;
-	rule->permitted = true;
-	rule->prohibited = false;
-	rule->basis = search->found[best].basis >= 0 ? search->found[best].basis : purpose->basis;
-}
 
 /* Never NULL: a rule that permits nothing stands for none. */
 const Rule *
@@ -677,67 +594,34 @@ policy_rule(const GuardedTable *table, const Purpose *purpose)
 {
 	Generation *gen = generation();
 	RuleKey key = {.relid = table->relid, .purpose = purpose->id};
-	RuleEntry *entry = hash_search(gen->rules, &key, HASH_FIND, NULL);
+	RuleEntry *entry = gen->recent_rule[key.relid % RECENT];
 
+	if (entry != NULL && entry->key.relid == key.relid && entry->key.purpose == key.purpose)
+		return &entry->rule;
+	entry = hash_search(gen->rules, &key, HASH_FIND, NULL);
 	if (entry == NULL)
 	{
-		RuleSearch search = {.table = table};
-		Rule rule = {.permitted = false};
+		Rule rule = rule_find(table, purpose);
 
-		purpose_ascend(purpose->path, search_rules_at, &search);
-		fold_rules(&search, purpose, &rule);
-		if (rule.permitted)
-		{
-			rule.mask = decision_mask(rule.basis, purpose->consent_level,
-			                          purpose->exempt_from_restriction, purpose->record_basis);
-			rule.mask.own_consent =
-			    rule.basis == BASIS_CONSENT && NameStr(table->consent_column)[0] != '\0';
-		}
 		entry = hash_search(gen->rules, &key, HASH_ENTER, NULL);
 		entry->rule = rule;
 	}
+	gen->recent_rule[key.relid % RECENT] = entry;
 	return &entry->rule;
 }
 
 /* ---- entitlement ---- */
-
-typedef struct GrantSearch
-{
-	Oid role;
-	const char *privilege;
-	bool granted;
-} GrantSearch;
-
-static void
-read_grant(HeapTuple tuple, TupleDesc desc, void *arg)
-{
-	GrantSearch *search = arg;
-	bool isnull;
-	Oid role = DatumGetObjectId(catalog_column(tuple, desc, GRANT_ROLE, &isnull));
-
-	if (strcmp(catalog_text(tuple, desc, GRANT_PRIVILEGE), search->privilege) == 0 &&
-	    is_member_of_role_nosuper(search->role, role))
-		search->granted = true;
-}
-
-static bool
-search_grants_at(const char *path, int height, void *arg)
-{
-	GrantSearch *search = arg;
-	ScanKeyData key;
-
-	ScanKeyInit(&key, GRANT_PURPOSE, BTEqualStrategyNumber, F_TEXTEQ, CStringGetTextDatum(path));
-	catalog_scan(CATALOG_PURPOSE_GRANT, &key, 1, read_grant, search);
-	return !search->granted;
-}
 
 static bool
 grant_reaches(Oid role, const Purpose *purpose, bool collect)
 {
 	Generation *gen = generation();
 	GrantKey key;
-	GrantEntry *entry;
+	GrantEntry *entry = gen->recent_grant;
 
+	if (entry != NULL && entry->key.role == role && entry->key.purpose == purpose->id &&
+	    entry->key.collect == collect)
+		return entry->granted;
 	memset(&key, 0, sizeof(key));
 	key.role = role;
 	key.purpose = purpose->id;
@@ -745,12 +629,12 @@ grant_reaches(Oid role, const Purpose *purpose, bool collect)
 	entry = hash_search(gen->grants, &key, HASH_FIND, NULL);
 	if (entry == NULL)
 	{
-		GrantSearch search = {.role = role, .privilege = collect ? "collect" : "process"};
+		bool granted = rule_grants(role, purpose, collect);
 
-		purpose_ascend(purpose->path, search_grants_at, &search);
 		entry = hash_search(gen->grants, &key, HASH_ENTER, NULL);
-		entry->granted = search.granted;
+		entry->granted = granted;
 	}
+	gen->recent_grant = entry;
 	return entry->granted;
 }
 

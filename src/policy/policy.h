@@ -109,5 +109,6 @@ extern Oid policy_schema(void);
 extern Oid policy_guard_function(void);
 extern Oid policy_conflict_guard_function(void);
 extern Oid policy_trigger_function(void);
+extern Oid policy_library_function(void);
 
 #endif

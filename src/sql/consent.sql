@@ -60,10 +60,11 @@ BEGIN
         RAISE EXCEPTION 'event_time must be finite'
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Pass the time at which the data subject decided.';
     END IF;
-    RETURN event_time;
+    -- A clock that runs ahead must not let consent win over a withdrawal that comes after it.
+    RETURN least(event_time, clock_timestamp());
 END $$;
 COMMENT ON FUNCTION privacy_guard_internal.parse_event_time(timestamptz) IS
-    'NULL is now. Errors: 22023 infinite, or more than five minutes ahead.';
+    'NULL, and up to five minutes ahead, is now. Errors: 22023 infinite, or further ahead.';
 
 -- Writes one record of the ledger from a decision; the rest of its fields come in entry.
 CREATE FUNCTION privacy_guard_internal.write_record(entry privacy_guard.consent_record, evidence jsonb) RETURNS void
@@ -139,9 +140,10 @@ BEGIN
     IF NOT privacy_guard.consent_contains(new_state, decisions) THEN
         IF entry.event_state IN ('requested', 'request_deferred') THEN
             decisions := '{}';
+        ELSE
+            RAISE NOTICE 'a newer decision for purpose "%" is on record', entry.purpose
+                USING HINT = 'This one is kept in the ledger and changes nothing.';
         END IF;
-        RAISE NOTICE 'a decision for purpose "%" that holds over this one is on record', entry.purpose
-            USING HINT = 'This one is kept in the ledger and changes nothing.';
     END IF;
     IF privacy_guard_internal.is_refusal(entry.event_state) THEN
         decisions := privacy_guard.consent_merge(decisions,

@@ -6,7 +6,7 @@ COMMENT ON FUNCTION privacy_guard_internal.guard_support(internal) IS
     'Tells the planner how many rows the guard lets pass.';
 
 CREATE FUNCTION privacy_guard_internal.guard(internal, regclass, VARIADIC "any") RETURNS boolean
-    LANGUAGE C STABLE LEAKPROOF PARALLEL SAFE COST 2
+    LANGUAGE C STABLE LEAKPROOF PARALLEL SAFE COST 5
     SUPPORT privacy_guard_internal.guard_support
     AS 'MODULE_PATHNAME', 'guard';
 COMMENT ON FUNCTION privacy_guard_internal.guard(internal, regclass, "any") IS

@@ -101,7 +101,12 @@ DECLARE
     col name;
 BEGIN
     FOR guarded IN SELECT * FROM privacy_guard.guarded_table LOOP
-        PERFORM privacy_guard_internal.require_relation(guarded.relation);
+        IF NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = guarded.relation) THEN
+            RAISE EXCEPTION 'guarded table % does not exist here', guarded.relation::oid
+                USING ERRCODE = 'undefined_table',
+                      HINT = format('Restore the table, or give up its rules with privacy_guard.unprotect(%s).',
+                                    guarded.relation::oid);
+        END IF;
         FOREACH col IN ARRAY guarded.subject_columns LOOP
             PERFORM privacy_guard_internal.key_type(guarded.relation, col);
         END LOOP;

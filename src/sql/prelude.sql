@@ -12,6 +12,20 @@ BEGIN
     END IF;
 END $$;
 
+-- Refuse a schema that somebody else made beforehand, with what may be in it.
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_catalog.pg_namespace n
+                WHERE n.nspname = 'privacy_guard'
+                  AND (n.nspowner <> pg_catalog.to_regrole(pg_catalog.quote_ident(current_user))::oid
+                       OR EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.relnamespace = n.oid)
+                       OR EXISTS (SELECT FROM pg_catalog.pg_proc p WHERE p.pronamespace = n.oid)
+                       OR EXISTS (SELECT FROM pg_catalog.pg_type t WHERE t.typnamespace = n.oid))) THEN
+        RAISE EXCEPTION 'schema "privacy_guard" exists already'
+            USING ERRCODE = 'duplicate_schema', HINT = 'Drop the schema; the extension makes its own.';
+    END IF;
+END $$;
+
 CREATE SCHEMA privacy_guard_internal;
 COMMENT ON SCHEMA privacy_guard_internal IS
     'The bodies of the public functions of privacy_guard. They run only when called through those.';

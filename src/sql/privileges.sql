@@ -4,15 +4,37 @@ DROP PROCEDURE privacy_guard_internal.publish(text, text);
 
 REVOKE ALL ON ALL TABLES IN SCHEMA privacy_guard, privacy_guard_internal FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA privacy_guard, privacy_guard_internal FROM PUBLIC;
-REVOKE ALL ON ALL ROUTINES IN SCHEMA privacy_guard_internal FROM PUBLIC;
 REVOKE ALL ON SCHEMA privacy_guard_internal FROM PUBLIC;
 GRANT USAGE ON SCHEMA privacy_guard TO PUBLIC;
+GRANT SELECT ON privacy_guard.purposes TO PUBLIC;
+GRANT SELECT ON privacy_guard.break_glass_use, privacy_guard.policy_history, privacy_guard.exempt_role,
+    privacy_guard.purpose_grant, privacy_guard.table_mode TO privacy_guard_steward, privacy_guard_auditor;
 
--- In every role's plans, and on the partitions that a role makes; their argument types, or the lack of anything
--- to learn, keep SQL from using them.
-GRANT EXECUTE ON FUNCTION privacy_guard_internal.guard(internal, regclass, "any"),
-    privacy_guard_internal.guard_conflict(internal, regclass, "any"),
-    privacy_guard_internal.library_loaded(), privacy_guard_internal.check_new_row() TO PUBLIC;
+-- Readers that run as the owner are for those that the files above name.
+REVOKE ALL ON FUNCTION privacy_guard.enforcement_report(regclass, regrole) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION privacy_guard.enforcement_report(regclass, regrole)
+    TO privacy_guard_steward, privacy_guard_auditor;
+
+-- Three functions are in every role's plans, and check_new_row() is on the partitions that a role makes; their argument types, or the lack of anything to learn, keep SQL from
+-- using them. They keep the privileges that functions are born with: to read a list of privileges would cost every
+-- execution of every plan more than the guard itself.
+DO $$
+DECLARE
+    routine record;
+BEGIN
+    FOR routine IN
+        SELECT p.oid::pg_catalog.regprocedure AS name, p.proacl AS privileges,
+               p.proname IN ('guard', 'guard_conflict', 'library_loaded', 'check_new_row') AS in_plans
+          FROM pg_catalog.pg_proc p
+         WHERE p.pronamespace = 'privacy_guard_internal'::pg_catalog.regnamespace
+    LOOP
+        IF NOT routine.in_plans THEN
+            EXECUTE pg_catalog.format('REVOKE ALL ON ROUTINE %s FROM PUBLIC', routine.name);
+        ELSIF routine.privileges IS NOT NULL THEN
+            EXECUTE pg_catalog.format('GRANT EXECUTE ON ROUTINE %s TO PUBLIC', routine.name);
+        END IF;
+    END LOOP;
+END $$;
 
 -- The steward named at installation. Everyone after is granted by hand.
 DO $$

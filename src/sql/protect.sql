@@ -360,12 +360,20 @@ CALL privacy_guard_internal.publish('protect', 'steward');
 CREATE FUNCTION privacy_guard_internal.unprotect(relation regclass)
     RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    guarded privacy_guard.guarded_table := privacy_guard_internal.require_guarded(relation);
+    guarded privacy_guard.guarded_table;
     dependant regclass;
     child privacy_guard.guarded_child;
 BEGIN
+    -- A restore may bring the rules of a table that is no longer there.
+    DELETE FROM privacy_guard.guarded_table g
+     WHERE g.relation = unprotect.relation AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = g.relation);
+    IF FOUND THEN
+        RETURN;
+    END IF;
+    guarded := privacy_guard_internal.require_guarded(relation);
     SELECT g.relation INTO dependant FROM privacy_guard.guarded_table g
      WHERE g.subject_via IS NOT NULL AND g.relation <> unprotect.relation
+       AND EXISTS (SELECT FROM pg_class c WHERE c.oid = g.relation)
        AND privacy_guard_internal.via_parent(g.relation, g.subject_via) = unprotect.relation;
     IF FOUND THEN
         RAISE EXCEPTION 'table % reaches its data subjects through table %', dependant, relation

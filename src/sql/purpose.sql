@@ -271,6 +271,7 @@ DECLARE
     dropped privacy_guard.subject_category := privacy_guard_internal.require_category(category);
     obstacle text;
 BEGIN
+    PERFORM FROM privacy_guard.subject_category c WHERE c.category_id = dropped.category_id FOR UPDATE;
     obstacle := CASE
         WHEN EXISTS (SELECT FROM privacy_guard.guarded_table t WHERE t.category_id = dropped.category_id)
             THEN 'guarded tables hold it'

@@ -34,20 +34,48 @@ END $$;
 COMMENT ON FUNCTION privacy_guard_internal.canonical_key(text, privacy_guard.subject_category) IS
     'The one text form of a key, as its type prints it. Errors: 22004, 22P02 (never with the value).';
 
+-- Keys are looked up in one of two indexes: integers by key_int, the others by key.
+CREATE FUNCTION privacy_guard_internal.stored_subject(category privacy_guard.subject_category, canonical text)
+    RETURNS SETOF privacy_guard.subject_state
+    LANGUAGE plpgsql VOLATILE ROWS 1 SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF category.key_type = 'bigint'::regtype THEN
+        RETURN QUERY SELECT * FROM privacy_guard.subject_state s
+                      WHERE s.category_id = category.category_id AND s.key_int = canonical::bigint;
+    ELSE
+        RETURN QUERY SELECT * FROM privacy_guard.subject_state s
+                      WHERE s.category_id = category.category_id AND s.key = canonical AND s.key_int IS NULL;
+    END IF;
+END $$;
+COMMENT ON FUNCTION privacy_guard_internal.stored_subject(privacy_guard.subject_category, text) IS
+    'The state of the subject with a canonical key; no row where none is on record.';
+
 CREATE FUNCTION privacy_guard_internal.find_subject(subject text, subject_category text)
     RETURNS privacy_guard.subject_state
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     category privacy_guard.subject_category := privacy_guard_internal.require_category(subject_category);
-    canonical text := privacy_guard_internal.canonical_key(subject, category);
     state privacy_guard.subject_state;
 BEGIN
-    SELECT * INTO state FROM privacy_guard.subject_state s
-     WHERE s.category_id = category.category_id AND s.key = canonical;
+    SELECT * INTO state FROM privacy_guard_internal.stored_subject(category,
+        privacy_guard_internal.canonical_key(subject, category));
     RETURN state;
 END $$;
 COMMENT ON FUNCTION privacy_guard_internal.find_subject(text, text) IS
     'The current state of a data subject, all null where none is on record. Errors: 22004, 22P02, 42704.';
+
+-- In place of a foreign key of subject_state.
+CREATE FUNCTION privacy_guard_internal.hold_category(category_id integer) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM FROM privacy_guard.subject_category c WHERE c.category_id = hold_category.category_id FOR KEY SHARE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'the subject category was dropped meanwhile'
+            USING ERRCODE = 'undefined_object', HINT = 'Make it again with privacy_guard.create_subject_category().';
+    END IF;
+END $$;
+COMMENT ON FUNCTION privacy_guard_internal.hold_category(integer) IS
+    'Keeps a category from being dropped until the end of the transaction. Errors: 42704.';
 
 -- The row lock makes decisions about one subject wait for each other.
 CREATE FUNCTION privacy_guard_internal.lock_subject(subject text, subject_category text, expected boolean)
@@ -57,19 +85,22 @@ DECLARE
     category privacy_guard.subject_category := privacy_guard_internal.require_category(subject_category);
     canonical text := privacy_guard_internal.canonical_key(subject, category);
     state privacy_guard.subject_state;
+    number bigint;
 BEGIN
-    INSERT INTO privacy_guard.subject_state (category_id, key, key_int)
-        SELECT category.category_id, canonical,
-               CASE WHEN category.key_type = 'bigint'::regtype THEN canonical::bigint END
-         WHERE NOT EXISTS (SELECT FROM privacy_guard.subject_state s
-                            WHERE s.category_id = category.category_id AND s.key = canonical)
-        ON CONFLICT (category_id, key) DO NOTHING;
-    IF FOUND AND expected THEN
-        RAISE NOTICE 'nothing was on record about this data subject of category "%"', category.name
-            USING HINT = 'Check the key. The event is recorded.';
+    SELECT s.subject INTO number FROM privacy_guard_internal.stored_subject(category, canonical) s;
+    IF number IS NULL THEN
+        PERFORM privacy_guard_internal.hold_category(category.category_id);
+        INSERT INTO privacy_guard.subject_state (category_id, key, key_int)
+            VALUES (category.category_id, canonical,
+                    CASE WHEN category.key_type = 'bigint'::regtype THEN canonical::bigint END)
+            ON CONFLICT DO NOTHING;
+        IF FOUND AND expected THEN
+            RAISE NOTICE 'nothing was on record about this data subject of category "%"', category.name
+                USING HINT = 'Check the key. The event is recorded.';
+        END IF;
+        SELECT s.subject INTO STRICT number FROM privacy_guard_internal.stored_subject(category, canonical) s;
     END IF;
-    SELECT * INTO STRICT state FROM privacy_guard.subject_state s
-     WHERE s.category_id = category.category_id AND s.key = canonical FOR UPDATE;
+    SELECT * INTO STRICT state FROM privacy_guard.subject_state s WHERE s.subject = number FOR UPDATE;
     RETURN state;
 END $$;
 COMMENT ON FUNCTION privacy_guard_internal.lock_subject(text, text, boolean) IS

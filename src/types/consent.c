@@ -283,8 +283,8 @@ consent_combine(const Consent *left, const Consent *right)
 
 	while (l < left_count || r < right_count)
 	{
-		ConsentDecision from_left;
-		ConsentDecision from_right;
+		ConsentDecision from_left = {0};
+		ConsentDecision from_right = {0};
 		int order;
 
 		if (l < left_count)

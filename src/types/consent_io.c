@@ -133,7 +133,10 @@ consent_in(PG_FUNCTION_ARGS)
 	if (parser.at != parser.end)
 		text_error(&parser, "the end");
 	if (!consent_sort(list.items, list.count))
-		text_error(&parser, "each purpose, channel and recipient once, not twice,");
+		ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+		                errmsg("invalid input syntax for type %s", "privacy_guard.consent"),
+		                errdetail("Two decisions are on the same purpose, channel and recipient."),
+		                errhint("Keep the later one.")));
 	result = consent_form(list.items, list.count);
 	PG_RETURN_POINTER(result);
 }
@@ -251,7 +254,7 @@ consent_from_jsonb(PG_FUNCTION_ARGS)
 		read_json_decision(value.val.binary.data, list_add(&list));
 	}
 	if (!consent_sort(list.items, list.count))
-		json_error("A purpose, channel and recipient occur twice.");
+		json_error("Two decisions are on the same purpose, channel and recipient.");
 	result = consent_form(list.items, list.count);
 	PG_RETURN_POINTER(result);
 }

@@ -95,7 +95,7 @@ item_array_create(uint8 format, int count, Size item_bytes, ItemArray *array)
 	char *payload = VARDATA(value);
 	uint16 stored_count = count;
 
-	Assert(count >= 0 && count <= ITEM_ARRAY_MAX_COUNT);
+	Assert(count <= ITEM_ARRAY_MAX_COUNT);
 	SET_VARSIZE(value, size);
 	payload[0] = format;
 	payload[1] = wide ? ITEM_ARRAY_WIDE : 0;

@@ -1,0 +1,2 @@
+-- Every row asks its parent.
+SELECT count(*), sum(quantity) FROM order_line;

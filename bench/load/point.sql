@@ -1,0 +1,7 @@
+-- One customer who agreed, by key.
+\set n random(1, :customers)
+\set n case when (:n * 40503 >> 8 & 65535) % 5 <> 0 then :n else random(1, :customers) end
+\set n case when (:n * 40503 >> 8 & 65535) % 5 <> 0 then :n else random(1, :customers) end
+\set n case when (:n * 40503 >> 8 & 65535) % 5 <> 0 then :n else random(1, :customers) end
+\set n case when (:n * 40503 >> 8 & 65535) % 5 <> 0 then :n else 1 end
+SELECT name, email FROM customer WHERE id = :n;

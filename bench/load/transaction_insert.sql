@@ -1,0 +1,11 @@
+-- A transaction with a row that says so.
+\set n random(1, :customers)
+\set n case when (:n * 40503 >> 8 & 65535) % 5 <> 0 then :n else random(1, :customers) end
+\set n case when (:n * 40503 >> 8 & 65535) % 5 <> 0 then :n else random(1, :customers) end
+\set n case when (:n * 40503 >> 8 & 65535) % 5 <> 0 then :n else random(1, :customers) end
+\set n case when (:n * 40503 >> 8 & 65535) % 5 <> 0 then :n else 1 end
+BEGIN;
+SET LOCAL application_name = 'marketing';
+INSERT INTO read_log (purpose, subject) VALUES ('marketing', :n);
+SELECT name, email FROM customer WHERE id = :n;
+COMMIT;

@@ -1,0 +1,415 @@
+"""Measures privacy_guard against plain PostgreSQL and what people use instead; see "bench/run --help".
+
+Three servers, made from one: without the library (plain tables, row-level security written by hand,
+an INSERT for each read), with pgaudit, and with privacy_guard. Each round of a workload asks every
+system once, in turn, so that what else the machine does touches all of them; figures are medians
+over the rounds, as ratios to the plain table.
+"""
+import argparse
+import datetime
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+SETTINGS = """
+listen_addresses = ''
+shared_buffers = 1GB
+max_wal_size = 8GB
+checkpoint_timeout = 1h
+autovacuum = off
+jit = off
+max_connections = 40
+max_parallel_workers = 2
+"""
+
+
+# ---- servers and systems ---------------------------------------------------------------------------
+
+class Server:
+    def __init__(self, root, name, libraries="", settings=""):
+        self.data = os.path.join(root, name)
+        self.libraries, self.settings = libraries, settings
+
+    def init(self, like=None):
+        if like is None:
+            run("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
+            base = SETTINGS
+        else:
+            shutil.copytree(like.data, self.data)
+            base = ""
+        with open(os.path.join(self.data, "postgresql.conf"), "a", encoding="utf8") as conf:
+            conf.write(f"{base}\nunix_socket_directories = '{self.data}'\n"
+                       f"shared_preload_libraries = '{self.libraries}'\n{self.settings}\n")
+
+    def ctl(self, *action):
+        run("pg_ctl", "-D", self.data, "-l", self.data + ".log", "-w", "-m", "fast", *action)
+
+    def stop(self):
+        if os.path.exists(os.path.join(self.data, "postmaster.pid")):
+            self.ctl("stop")
+
+    def sql(self, database, command=None, file=None, **variables):
+        args = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", self.data, "-U", "postgres", "-d", database]
+        for name, value in variables.items():
+            args += ["-v", f"{name}={value}"]
+        args += ["-f", os.path.join(HERE, "sql", file)] if file else ["-c", command]
+        return run(*args)
+
+
+class System:
+    """A way to do it: where it runs, and which scripts differ from everybody's."""
+
+    def __init__(self, title, server, database, suffix=None):
+        self.title, self.server, self.database, self.suffix = title, server, database, suffix
+
+    def script(self, name):
+        for candidate in (f"{name}_{self.suffix}.sql", f"{name}.sql"):
+            path = os.path.join(HERE, "load", candidate)
+            if os.path.exists(path):
+                return path
+        raise FileNotFoundError(name)
+
+    def pgbench(self, script, *args, options=""):
+        """Transactions a second, without the time to connect."""
+        out = run("pgbench", "-n", "-M", "prepared", "-h", self.server.data, "-U", "bench_app",
+                  "-D", f"customers={ARGS.customers}", "-f", self.script(script), *args, self.database,
+                  env={"PGOPTIONS": options})
+        if re.search(r"failed transactions: [1-9]", out):
+            raise RuntimeError(out)
+        return float(re.search(r"tps = ([0-9.]+)", out)[1])
+
+
+class Session:
+    """An open connection through psql."""
+
+    def __init__(self, system):
+        self.process = subprocess.Popen(
+            ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", system.server.data, "-U", "bench_app", "-d", system.database],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1)
+
+    def ask(self, sql):
+        self.process.stdin.write(sql + ";\n\\echo <end>\n")
+        self.process.stdin.flush()
+        lines = []
+        for line in iter(self.process.stdout.readline, ""):
+            if line.strip() == "<end>":
+                return "\n".join(lines)
+            lines.append(line.strip())
+        raise RuntimeError("\n".join(lines))
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def run(*args, env=None):
+    done = subprocess.run(args, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+                          env={**os.environ, **(env or {})})
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(args)}\n{done.stdout}")
+    return done.stdout
+
+
+def progress(text):
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
+
+
+# ---- workloads -------------------------------------------------------------------------------------
+
+SERIAL = "-c max_parallel_workers_per_gather=0"
+LAZY = "-c synchronous_commit=off"  # what the disk does with a commit would hide everything else
+
+
+class Workload:
+    """Queries are timed, in seconds; loads are counted, in transactions a second."""
+
+    def __init__(self, title, script, kind, clients=1, options="", target="", insert=False):
+        self.title, self.script, self.kind, self.target = title, script, kind, target
+        self.clients, self.options, self.insert = clients, options, insert
+
+    def once(self, system):
+        if self.kind == "query":
+            return 1 / system.pgbench(self.script, "-t", "1", options=self.options)
+        return system.pgbench(self.script, "-T", str(ARGS.seconds), "-c", str(self.clients),
+                              "-j", str(min(2, self.clients)), options=self.options)
+
+    def skips(self, system):
+        return system.suffix == "insert" and not self.insert
+
+    def measure(self, systems):
+        systems = [s for s in systems if not self.skips(s)]
+        found = {s.title: [] for s in systems}
+        slow = set()
+        for system in systems:  # caches of the server and the machine
+            took = time.monotonic()
+            if self.kind == "query":
+                value = self.once(system)
+                if time.monotonic() - took > ARGS.patience:
+                    slow.add(system.title)
+                    found[system.title].append(value)
+            else:
+                system.pgbench(self.script, "-t", "200", options=self.options)
+        for _ in range(ARGS.rounds):
+            for system in systems:
+                if system.title not in slow:
+                    found[system.title].append(self.once(system))
+        return {title: statistics.median(values) for title, values in found.items()}
+
+
+WORKLOADS = [
+    Workload("count(*), serial", "count", "query", options=SERIAL, target="≤ 1.4"),
+    Workload("count(*), parallel", "count", "query", target="≤ 1.4"),
+    Workload("count(*), uuid keys, serial", "count_uuid", "query", options=SERIAL),
+    Workload("aggregate, one table", "aggregate", "query", target="≤ 1.15"),
+    Workload("join and aggregate, two tables", "join_two", "query", target="≤ 1.15"),
+    Workload("join and aggregate, three tables, one through its parent", "join_via", "query", target="≤ 1.15"),
+    Workload("aggregate, every row through its parent", "aggregate_via", "query"),
+    Workload("point select, 1 client", "point", "load", target="≥ 0.90", insert=True),
+    Workload("point select, 4 clients", "point", "load", clients=4, target="≥ 0.80", insert=True),
+    Workload("point select, uuid keys, 1 client", "point_uuid", "load", insert=True),
+    Workload("100-row range, 1 client", "range", "load", target="≥ 0.80", insert=True),
+    Workload("100-row range, uuid keys, 1 client", "range_uuid", "load", insert=True),
+    Workload("BEGIN, SET LOCAL, point select, COMMIT, 4 clients", "transaction", "load", clients=4, insert=True),
+    Workload("update, select, insert (pgbench -N), 1 client", "write", "load", options=LAZY, target="≥ 0.85"),
+]
+
+
+def unguarded(plain, guard):
+    """The library's cost for a table that it does not guard."""
+    return Workload("point select on an unguarded table, 1 client", "unguarded", "load",
+                    target="≥ 0.98").measure([plain, guard])
+
+
+def cold(systems):
+    """The first count(*) after a restart; the machine still has the files in memory."""
+    work = Workload("first count(*) after a restart, serial", "count", "query", options=SERIAL)
+    found = {s.title: [] for s in systems}
+    for _ in range(3):
+        for system in systems:
+            system.server.ctl("restart")
+            found[system.title].append(work.once(system))
+    return {title: statistics.median(values) for title, values in found.items()}
+
+
+def statements_until_gone(system, withdraw):
+    """When a customer disappears after a withdrawal was acknowledged: from a session with a prepared
+    statement, and from an open REPEATABLE READ transaction."""
+    results = []
+    for begin in ("", "BEGIN ISOLATION LEVEL REPEATABLE READ; "):
+        number = system.server.sql(
+            system.database, f"SELECT n FROM generate_series({1000 + 100 * len(results)}, 2000) n "
+                             "WHERE agreed(n, 0) LIMIT 1").strip()
+        session = Session(system)
+        seen = session.ask(f"{begin}PREPARE q AS SELECT count(*) FROM customer WHERE id = $1; EXECUTE q({number})")
+        if seen != "1":
+            raise RuntimeError(seen)
+        system.server.sql(system.database, withdraw.format(number))
+        still = 0
+        while still < 3 and session.ask(f"EXECUTE q({number})") == "1":
+            still += 1
+        results.append("next statement" if still == 0 else "not before it ends")
+        session.close()
+    return results
+
+
+def private_kb(pid):
+    """Without the server's shared memory, whose pages count as private while nobody else maps them."""
+    total, shared = 0, False
+    with open(f"/proc/{pid}/smaps", encoding="utf8") as file:
+        for line in file:
+            mapping = re.match(r"[0-9a-f]+-[0-9a-f]+ (....) ", line)
+            if mapping:
+                shared = mapping[1].endswith("s")
+            elif line.startswith("Private_") and not shared:
+                total += int(line.split()[1])
+    return total
+
+
+def memory(system):
+    """Private memory of a backend, kB: after one trivial statement, and after some work."""
+    session = Session(system)
+    pid = session.ask("SELECT pg_backend_pid()")
+    idle = private_kb(pid)
+    session.ask("PREPARE q AS SELECT name FROM customer WHERE id = $1")
+    for n in range(1, 201):
+        session.ask(f"EXECUTE q({n})")
+    session.ask("SET max_parallel_workers_per_gather = 0; SELECT count(*) FROM customer")
+    session.ask("SELECT count(*) FROM order_line")
+    busy = private_kb(pid)
+    session.close()
+    return idle, busy
+
+
+# ---- growth ----------------------------------------------------------------------------------------
+
+def growth_of_subjects(plain_server, guard_server, sizes):
+    for size in sizes:
+        progress(f"growth: {size} subjects")
+        pair = []
+        for title, server in (("plain", plain_server), ("guard", guard_server)):
+            database = f"growth_{size}"
+            server.sql("postgres", f"CREATE DATABASE {database}")
+            server.sql(database, file="growth.sql", customers=size)
+            if title == "guard":
+                server.sql(database, file="growth_guard.sql", customers=size)
+            pair.append(System(title, server, database))
+        saved, ARGS.customers = ARGS.customers, size
+        # Every subject is in the cache, as far as it fits.
+        pair[1].pgbench("count", "-t", "1")
+        found = Workload("", "point", "load").measure(pair)
+        ARGS.customers = saved
+        yield f"{size:,} subjects", found["guard"] / found["plain"], found["plain"], found["guard"]
+        for system in pair:
+            system.server.sql("postgres", f"DROP DATABASE growth_{size}")
+
+
+def growth_of_rules(plain, guard, sizes):
+    done = 0
+    for size in sizes:
+        progress(f"growth: {size} more purposes, each with a rule and a grant")
+        guard.server.sql(guard.database, f"""
+            SET client_min_messages = warning;
+            SELECT privacy_guard.create_purpose('p' || n, 'consent'), privacy_guard.permit('customer', 'p' || n),
+                   privacy_guard.grant_purpose('p' || n, 'bench_app')
+              FROM generate_series({done + 1}, {size}) n""")
+        done = size
+        found = Workload("", "point", "load").measure([plain, guard])
+        yield (f"{size:,} purposes and rules", found[guard.title] / found[plain.title],
+               found[plain.title], found[guard.title])
+
+
+# ---- the table -------------------------------------------------------------------------------------
+
+def machine():
+    model = "unknown processor"
+    with open("/proc/cpuinfo", encoding="utf8") as file:
+        for line in file:
+            if line.startswith("model name"):
+                model = line.split(":", 1)[1].strip()
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    version = run("postgres", "--version").split()
+    return f"{os.cpu_count()} cores ({model}), {round(pages / 2**30)} GB, PostgreSQL {version[2]}"
+
+
+def absolute(workload_kind, value):
+    if workload_kind == "query":
+        return f"{value * 1000:.0f} ms"
+    return f"{value:,.0f}/s"
+
+
+def row(title, kind, found, systems, target):
+    base = found["plain"]
+    cells = [f"{found[s.title] / base:.2f}" if s.title in found else "–" for s in systems[1:]]
+    return f"| {title} | {absolute(kind, base)} | " + " | ".join(cells) + f" | {target} |"
+
+
+def prepare(root):
+    base = Server(root, "base")
+    audit = Server(root, "pgaudit", "pgaudit", "pgaudit.log = 'read,write'")
+    guard = Server(root, "guard", "privacy_guard", f"privacy_guard.consent_cache_size = '{ARGS.cache}'")
+    SERVERS.extend([base, audit, guard])
+    progress(f"making {ARGS.customers:,} customers")
+    base.init()
+    base.ctl("start")
+    base.sql("postgres", "CREATE DATABASE plain")
+    base.sql("plain", file="data.sql", customers=ARGS.customers)
+    base.ctl("stop")
+    audit.init(like=base)
+    guard.init(like=base)
+    for server in SERVERS:
+        server.ctl("start")
+    progress("row-level security")
+    base.sql("postgres", "CREATE DATABASE rls_exists TEMPLATE plain")
+    base.sql("rls_exists", file="consent_table.sql")
+    base.sql("postgres", "CREATE DATABASE rls_function TEMPLATE rls_exists")
+    base.sql("rls_exists", file="rls_exists.sql")
+    base.sql("rls_function", file="rls_function.sql")
+    progress("privacy_guard")
+    guard.sql("plain", file="privacy_guard.sql")
+    for server in SERVERS:
+        server.sql("plain", "CHECKPOINT")
+    return [System("plain", base, "plain", "set"), System("RLS, EXISTS", base, "rls_exists", "rls"),
+            System("RLS, function", base, "rls_function", "rls"), System("pgaudit", audit, "plain", "set"),
+            System("INSERT per read", base, "plain", "insert"),
+            System("privacy_guard", guard, "plain", "privacy_guard")]
+
+
+def main(out):
+    systems = prepare(ARGS.root)
+    plain, guard = systems[0], systems[-1]
+    wanted = [w for w in WORKLOADS if not ARGS.only or re.search(ARGS.only, w.script)]
+    out(f"{datetime.date.today()}, {machine()}; {ARGS.customers:,} customers, {ARGS.rounds} rounds.\n")
+    for kind, unit in (("query", "time, as a multiple of plain's (less is better)"),
+                       ("load", "transactions a second, as a share of plain's (more is better)")):
+        out(f"| {unit} | plain | " + " | ".join(s.title for s in systems[1:]) + " | to reach |")
+        out("|---" * (len(systems) + 2) + "|")
+        for work in wanted:
+            if work.kind == kind:
+                progress(work.title)
+                out(row(work.title, kind, work.measure(systems), systems, work.target))
+        if kind == "load" and not ARGS.only:
+            out(row("point select, unguarded table, 1 client", kind, unguarded(plain, guard), systems, "≥ 0.98"))
+        if kind == "query" and not ARGS.only:
+            progress("cold")
+            out(row("first count(*) after a restart, serial", kind, cold([plain, guard]), systems, ""))
+        out("")
+    if not ARGS.only:
+        one_backend(systems, out)
+    if ARGS.growth:
+        grow(systems, out)
+
+
+def one_backend(systems, out):
+    plain, exists, function, _, _, guard = systems
+    change = "UPDATE consent SET status = 'withdrawn' WHERE customer_id = {} AND purpose = 'service'"
+    out("| withdrawal to invisibility | READ COMMITTED, prepared | open REPEATABLE READ transaction |\n|---|---|---|")
+    for system, withdraw in ((exists, change), (function, change),
+                             (guard, "SELECT privacy_guard.withdraw_consent('{}', 'service')")):
+        out(f"| {system.title} | " + " | ".join(statements_until_gone(system, withdraw)) + " |")
+    out("\n| private memory of a backend | idle | busy |\n|---|---|---|")
+    for system in (plain, guard):
+        out(f"| {system.title} | " + " | ".join(f"{kb / 1024:.1f} MB" for kb in memory(system)) + " |")
+
+
+def grow(systems, out):
+    plain, guard = systems[0], systems[-1]
+    out("\n| growth, point select, 1 client | share of plain | plain | privacy_guard |\n|---|---|---|---|")
+    subjects = [n for n in (10_000, 100_000, 1_000_000, 10_000_000) if n <= ARGS.growth]
+    for title, ratio, a, b in [*growth_of_subjects(plain.server, guard.server, subjects),
+                               *growth_of_rules(plain, guard, (1, 100, 10_000))]:
+        out(f"| {title} | {ratio:.2f} | {a:,.0f}/s | {b:,.0f}/s |")
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="bench/run", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--customers", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=1, help="of each round of a load")
+    parser.add_argument("--patience", type=float, default=3, help="a query that takes more seconds is asked once")
+    parser.add_argument("--cache", default="256MB", help="privacy_guard.consent_cache_size")
+    parser.add_argument("--only", metavar="REGEX", help="the workloads whose script in bench/load matches")
+    parser.add_argument("--growth", type=int, nargs="?", const=1_000_000, default=0, metavar="SUBJECTS",
+                        help="also with 10,000 up to this many subjects, and up to 10,000 purposes and rules")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    SERVERS = []
+    ARGS = arguments()
+    with open(os.path.join(ARGS.root, "results.md"), "w", encoding="utf8") as results:
+        def both(line):
+            print(line, flush=True)
+            print(line, file=results, flush=True)
+        try:
+            main(both)
+        finally:
+            for started in SERVERS:
+                started.stop()

@@ -1,0 +1,169 @@
+#!/usr/bin/env bash
+# A walk through the guarded CRM. Every answer is the server's, at this moment. A statement that should
+# be refused and is not (or the other way round) is marked, and the tour ends with an error.
+#
+# Expects PGHOST and PGDATABASE to lead to the database that demo/run made.
+set -euo pipefail
+export PGOPTIONS='-c client_min_messages=warning' PAGER=cat
+wrong=0
+
+bold='' plain=''
+[ ! -t 1 ] || { bold=$(printf '\033[1m') plain=$(printf '\033[0m'); }
+
+heading()
+{
+	printf '\n%s== %s%s\n' "$bold" "$1" "$plain"
+}
+
+say()
+{
+	printf '%s\n' "$@" | fold -s -w 100
+}
+
+# as ROLE SQL...: the statements, one connection, and what the server answers.
+as()
+{
+	local role=$1 statement arguments=()
+	shift
+	echo
+	for statement; do
+		printf '  %s%s=>%s %s\n' "$bold" "$role" "$plain" "$statement"
+		arguments+=(-c "$statement")
+	done
+	psql -X -U "$role" -v ON_ERROR_STOP=1 -P footer=off -P null=- "${arguments[@]}" 2>&1 |
+		sed -E '/^(BEGIN|COMMIT|SET|Expanded display is on\.|)$/d; s/^/    /' | awk 'NR < 16; NR == 16 { print "    ..." }'
+}
+
+allowed()
+{
+	as "$@" || { echo "    ^^^ this should have worked"; wrong=$((wrong + 1)); }
+}
+
+refused()
+{
+	if as "$@"; then
+		echo "    ^^^ this should have been refused"
+		wrong=$((wrong + 1))
+	fi
+}
+
+# one ROLE SQL: a single value, or "refused".
+one()
+{
+	psql -XqAt -U "$1" -v ON_ERROR_STOP=1 -c "$2" 2>/dev/null || echo refused
+}
+
+# A second session that stays open: its psql reads from one pipe and writes to another.
+open_session()
+{
+	other_role=$1
+	coproc other { psql -XqAt -U "$1" 2>&1; }
+}
+
+in_session()
+{
+	local line
+	printf '\n  %s%s (session 1)=>%s %s\n' "$bold" "$other_role" "$plain" "$1"
+	printf '%s\n\\echo :end:\n' "$1" >&"${other[1]}"
+	while IFS= read -r line <&"${other[0]}" && [ "$line" != :end: ]; do
+		printf '    %s\n' "$line"
+		answer=$line
+	done
+}
+
+close_session()
+{
+	# shellcheck disable=SC2154
+	local pid=$other_PID
+	printf '\\q\n' >&"${other[1]}"
+	wait "$pid" 2>/dev/null || true
+}
+
+some_row='SELECT id, first_name, last_name, region FROM customers ORDER BY id LIMIT 3;'
+
+heading '1. One question, seven logins'
+say 'How many rows does each login see with plain SELECT count(*)? None of them changed its SQL; the purpose is a setting of the role.'
+printf '\n  %-10s %-22s %-16s %10s %10s %10s %12s\n' login 'is' purpose customers e-mails orders order_lines
+while IFS='|' read -r role is; do
+	printf '  %-10s %-22s %-16s' "$role" "$is" "$(one "$role" "SELECT coalesce(nullif(current_setting('privacy_guard.purpose', true), ''), '-')")"
+	printf ' %10s %10s %10s %12s\n' "$(one "$role" 'SELECT count(*) FROM customers')" "$(one "$role" 'SELECT count(*) FROM email_addresses')" \
+		"$(one "$role" 'SELECT count(*) FROM orders')" "$(one "$role" 'SELECT count(*) FROM order_lines')"
+done <<'ROLES'
+crm_app|the CRM
+mailer|the newsletter
+analyst|statistics
+crm_owner|owner of the tables
+etl|has BYPASSRLS
+dpo|keeps the rules
+postgres|superuser
+ROLES
+allowed crm_app "$some_row"
+allowed mailer "$some_row"
+allowed analyst "$some_row"
+refused crm_owner "$some_row"
+refused postgres "$some_row"
+
+heading '2. Another purpose for one transaction'
+say 'SET LOCAL is all it takes, for purposes that the role is entitled to. The mailer also telephones:'
+allowed mailer 'BEGIN;' "SET LOCAL privacy_guard.purpose = 'marketing.phone';" 'SELECT count(*) AS may_be_called FROM customers;' 'COMMIT;' \
+	'SELECT count(*) AS may_be_mailed FROM customers;'
+
+heading '3. A withdrawal reaches an open transaction'
+say 'Session 1 is the mailer, in REPEATABLE READ: stock PostgreSQL would show it the same rows to the end. Session 2 is the CRM, where a customer unsubscribes.'
+subject=$(psql -XqAt -U mailer -c 'SELECT min(id) FROM customers')
+open_session mailer
+in_session 'BEGIN ISOLATION LEVEL REPEATABLE READ;'
+in_session 'SELECT count(*) FROM customers;'
+before=$answer
+allowed crm_app "SELECT privacy_guard.withdraw_consent('$subject', 'marketing.email') IS NOT NULL AS recorded;"
+in_session 'SELECT count(*) FROM customers;'
+[ "$answer" = $((before - 1)) ] || { echo '    ^^^ this should be one fewer'; wrong=$((wrong + 1)); }
+in_session "SELECT count(*) FROM email_addresses WHERE customer_id = $subject;"
+in_session 'COMMIT;'
+close_session
+
+heading '4. Why?'
+say "The officer asks why that customer is hidden, without seeing the data:"
+allowed dpo '\x' "SELECT * FROM privacy_guard.explain_access('crm.customers', '$subject', 'marketing.email');"
+allowed dpo "SELECT privacy_guard.consent_of('$subject');"
+
+heading '5. Refusals say what to do'
+say 'A purpose that nobody made:'
+refused crm_app 'BEGIN;' "SET LOCAL privacy_guard.purpose = 'curiosity';" 'SELECT * FROM customers;'
+say '' 'A purpose that the role is not entitled to:'
+refused mailer 'BEGIN;' "SET LOCAL privacy_guard.purpose = 'customer_care';" 'SELECT * FROM customers;'
+say '' 'A table that the purpose does not need:'
+refused mailer 'SELECT * FROM tickets;'
+say '' 'A newsletter for somebody who did not agree:'
+refused mailer "INSERT INTO interactions (customer_id, occurred_at, channel, direction, agent, subject)
+             VALUES ($subject, now(), 'email', 'outbound', 'mailer', 'Newsletter');"
+say '' 'The superuser copies the table out, past every query hook:'
+refused postgres 'COPY customers TO STDOUT;'
+say '' 'The owner switches row security off:'
+refused crm_owner 'ALTER TABLE customers DISABLE ROW LEVEL SECURITY;'
+say '' 'The superuser clears the flag in the catalog:'
+refused postgres "UPDATE pg_class SET relrowsecurity = false WHERE oid = 'crm.customers'::regclass;"
+say '' 'The analyst takes a copy home:'
+refused analyst 'CREATE TABLE crm.copy AS SELECT * FROM customers;'
+
+heading '6. An objection'
+say 'Finding fraud needs no consent, but one may object to it (GDPR Art. 21).'
+fraud=('BEGIN;' "SET LOCAL privacy_guard.purpose = 'fraud_prevention';" 'SELECT count(*) FROM accounts;' 'COMMIT;')
+allowed analyst "${fraud[@]}"
+account_holder=$(psql -XqAt -U crm_app -c 'SELECT min(customer_id) FROM accounts')
+allowed dpo "SELECT privacy_guard.object_to('$account_holder', 'fraud_prevention');"
+allowed analyst "${fraud[@]}"
+
+heading '7. What is not guarded, and looks as if it should be'
+allowed dpo 'SELECT * FROM privacy_guard.coverage();'
+
+heading '8. Breaking the glass'
+say 'The engineer on call must repair something. For a short, announced time everything is visible, and on record with the reason.'
+refused oncall 'SELECT count(*) FROM customers;'
+allowed oncall "SELECT privacy_guard.break_glass('ticket 4711: duplicate customer numbers after the merger', '5 minutes');" \
+	'SELECT count(*) FROM customers;' 'SELECT privacy_guard.end_break_glass();'
+
+if [ "$wrong" -gt 0 ]; then
+	printf '\n%s answers were not what they should be.\n' "$wrong"
+	exit 1
+fi

@@ -1,0 +1,18 @@
+/*
+ * rule.h
+ *		What a purpose may do with a table, and who may work for it: read from the stored rules.
+ */
+#ifndef PRIVACY_GUARD_RULE_H
+#define PRIVACY_GUARD_RULE_H
+
+#include "postgres.h"
+
+#include "policy/policy.h"
+
+/* Rules of the purpose and of those above it, folded into one. */
+extern Rule rule_find(const GuardedTable *table, const Purpose *purpose);
+
+/* Was the role, or one that it is a member of, granted the purpose or one above it? */
+extern bool rule_grants(Oid role, const Purpose *purpose, bool collect);
+
+#endif
