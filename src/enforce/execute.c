@@ -185,13 +185,33 @@ refuse_export(const Frame *frame, const char *target)
 	                 "a purpose that allows export.")));
 }
 
+/* DELETE, and MERGE that does no more: no value goes anywhere. */
+static bool
+only_deletes(const PlannedStmt *plan)
+{
+	ListCell *cell;
+	ListCell *action;
+
+	if (plan->hasModifyingCTE || !IsA(plan->planTree, ModifyTable))
+		return false;
+	foreach (cell, ((ModifyTable *) plan->planTree)->mergeActionLists)
+		foreach (action, (List *) lfirst(cell))
+		{
+			CmdType command = lfirst_node(MergeAction, action)->commandType;
+
+			if (command != CMD_DELETE && command != CMD_NOTHING)
+				return false;
+		}
+	return plan->commandType == CMD_DELETE || plan->commandType == CMD_MERGE;
+}
+
 /* Rows of guarded tables must not settle where nothing guards them. */
 static void
 check_targets(const Frame *frame, const PlannedStmt *plan)
 {
 	ListCell *cell;
 
-	if (may_export(frame) || (plan->commandType == CMD_DELETE && !plan->hasModifyingCTE))
+	if (may_export(frame) || only_deletes(plan))
 		return;
 	foreach (cell, plan->resultRelations)
 	{
