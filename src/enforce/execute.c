@@ -52,6 +52,7 @@ refuse_internal(Oid relid)
 static void
 refuse_catalog(Oid relid)
 {
+	/* allow_system_table_mods is any superuser's to set. */
 	if (!creating_extension && !IsBinaryUpgrade && !exempt_glass_is_broken())
 		ereport(
 		    ERROR,
