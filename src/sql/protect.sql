@@ -357,6 +357,15 @@ COMMENT ON FUNCTION privacy_guard_internal.protect(regclass, name, name[], name,
     'Guards a table, with its partitions and children: from now on a row is seen only for a purpose that a rule permits and that its data subjects'' consent, or another legal basis, allows. One of subject_column, subject_columns and subject_via names the subject. mode: enforce, or monitor to count only. null_subject: hide or show rows without subject. Takes ACCESS EXCLUSIVE locks for a moment, honours lock_timeout, reads and rewrites no row. Errors: 22004, 22023, 42703, 42710, 42804, 42809, 55000. GDPR Art. 5(1)(b), 25.';
 CALL privacy_guard_internal.publish('protect', 'steward');
 
+CREATE FUNCTION privacy_guard_internal.forget_table(relation oid) RETURNS void
+    LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    DELETE FROM privacy_guard.rule r WHERE r.relation = forget_table.relation;
+    DELETE FROM privacy_guard.table_mode m WHERE m.relation = forget_table.relation;
+    DELETE FROM privacy_guard.guarded_child c WHERE forget_table.relation IN (c.root, c.relation);
+    DELETE FROM privacy_guard.guarded_table g WHERE g.relation = forget_table.relation $$;
+COMMENT ON FUNCTION privacy_guard_internal.forget_table(oid) IS
+    'Forgets a guarded table with its rules, modes and children, or a single child. Also after DROP TABLE by a data steward.';
+
 CREATE FUNCTION privacy_guard_internal.unprotect(relation regclass)
     RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -365,9 +374,9 @@ DECLARE
     child privacy_guard.guarded_child;
 BEGIN
     -- A restore may bring the rules of a table that is no longer there.
-    DELETE FROM privacy_guard.guarded_table g
-     WHERE g.relation = unprotect.relation AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = g.relation);
-    IF FOUND THEN
+    IF NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = relation)
+       AND EXISTS (SELECT FROM privacy_guard.guarded_table g WHERE g.relation = unprotect.relation) THEN
+        PERFORM privacy_guard_internal.forget_table(relation);
         RETURN;
     END IF;
     guarded := privacy_guard_internal.require_guarded(relation);
@@ -386,7 +395,7 @@ BEGIN
             PERFORM privacy_guard_internal.disarm(child.relation, child.prior_row_security);
         END IF;
     END LOOP;
-    DELETE FROM privacy_guard.guarded_table g WHERE g.relation = unprotect.relation;
+    PERFORM privacy_guard_internal.forget_table(relation);
 END $$;
 COMMENT ON FUNCTION privacy_guard_internal.unprotect(regclass) IS
     'Takes the guard off a table, with its rules and modes, and restores its row security. Errors: 22004, 42P01, 55000, 2BP01.';

@@ -1,12 +1,5 @@
 -- What the library calls after a command that the tables of rules must follow: see src/enforce/utility.c.
 
-CREATE FUNCTION privacy_guard_internal.forget_table(relation oid) RETURNS void
-    LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
-    DELETE FROM privacy_guard.guarded_child c WHERE c.relation = forget_table.relation;
-    DELETE FROM privacy_guard.guarded_table g WHERE g.relation = forget_table.relation $$;
-COMMENT ON FUNCTION privacy_guard_internal.forget_table(oid) IS
-    'After DROP TABLE by a data steward: its rules go as well.';
-
 CREATE FUNCTION privacy_guard_internal.release_child(relation oid) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

@@ -49,7 +49,7 @@ $node->safe_psql(
 	  FROM unnest('{plain,tenant,part,inh}'::text[]) t;
 	SELECT privacy_guard.grant_purpose('marketing', r)
 	  FROM unnest('{app,owner}'::regrole[]) r;
-	SELECT privacy_guard.grant_collection('marketing', 'postgres');
+	SELECT privacy_guard.grant_collection('marketing', current_user::regrole);
 	SELECT privacy_guard.record_consent(g::text, 'marketing')
 	  FROM generate_series(1, 3) g;
 });

@@ -107,7 +107,7 @@ $node->safe_psql(
 	SELECT privacy_guard.prohibit('event', 'billing');
 	SELECT privacy_guard.grant_purpose('marketing', r) FROM unnest('{app,owner,super}'::regrole[]) r;
 	SELECT privacy_guard.grant_purpose('billing', 'clerk');
-	SELECT privacy_guard.grant_collection('marketing', 'postgres');
+	SELECT privacy_guard.grant_collection('marketing', current_user::regrole);
 	SELECT privacy_guard.record_consent(g::text, 'marketing', evidence => '{"by": "form"}') FROM generate_series(1, 6) g;
 	SELECT privacy_guard.record_consent('7', 'marketing', valid_for => '1 year', channel => 'email');
 	SELECT privacy_guard.withdraw_consent('4', 'marketing');

@@ -41,7 +41,7 @@ $node->safe_psql(
 	SELECT privacy_guard.permit(t::regclass, p) FROM unnest('{customer,orders}'::text[]) t, unnest('{marketing,billing}'::text[]) p;
 	SELECT privacy_guard.grant_purpose('marketing', r) FROM unnest('{app,super,member}'::regrole[]) r;
 	SELECT privacy_guard.grant_purpose('billing', 'member');
-	SELECT privacy_guard.grant_collection('marketing', 'postgres');
+	SELECT privacy_guard.grant_collection('marketing', current_user::regrole);
 	SELECT privacy_guard.record_consent(g::text, 'marketing') FROM generate_series(1, 10000, 4) g;
 });
 
@@ -100,7 +100,7 @@ is(ask('app', "BEGIN; SET LOCAL privacy_guard.on_no_purpose = empty; SET LOCAL p
 $node->safe_psql('postgres', q{SELECT privacy_guard.withdraw_consent('1', 'marketing')});
 is(ask('app', $count), 2499, 'a withdrawal reaches the workers');
 is( ask('postgres', q{
-	SELECT privacy_guard.grant_purpose('marketing', 'postgres') \g /dev/null
+	SELECT privacy_guard.grant_purpose('marketing', current_user::regrole) \g /dev/null
 	BEGIN; SET LOCAL privacy_guard.purpose = 'marketing';
 	SELECT privacy_guard.record_consent('2', 'marketing') \g /dev/null
 	SELECT count(*) FROM customer;
