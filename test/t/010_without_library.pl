@@ -8,8 +8,11 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
+# The same superuser whoever runs the tests.
+BEGIN { $ENV{PGUSER} = q(postgres) }
+
 my $node = PostgreSQL::Test::Cluster->new('main');
-$node->init;
+$node->init(extra => ["--username=postgres"]);
 $node->append_conf('postgresql.conf',
 	"shared_preload_libraries = 'privacy_guard'");
 $node->start;

@@ -8,11 +8,14 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
+# The same superuser whoever runs the tests.
+BEGIN { $ENV{PGUSER} = q(postgres) }
+
 sub make_node
 {
 	my ($name) = @_;
 	my $node = PostgreSQL::Test::Cluster->new($name);
-	$node->init;
+	$node->init(extra => ["--username=postgres"]);
 	$node->append_conf('postgresql.conf',
 		"shared_preload_libraries = 'privacy_guard'");
 	$node->start;
