@@ -364,7 +364,8 @@ DECLARE
 BEGIN
     FOR command IN SELECT * FROM matrix.command ORDER BY number LOOP
         FOR rel IN SELECT relation FROM matrix.relation LOOP
-            expected := coalesce(refusal, matrix.expectation(command, rel));
+            expected := CASE WHEN command.name = 'COPY TO' AND rel = 'part' THEN '42809' -- as core says
+                             ELSE coalesce(refusal, matrix.expectation(command, rel)) END;
             FOREACH role IN ARRAY ARRAY['matrix_app', 'matrix_owner', 'matrix_bypass', 'matrix_super'] LOOP
                 PERFORM set_config('matrix.message', '', false);
                 got := matrix.attempt(command, role, rel, settings || 'privacy_guard.on_withheld=silent'::text);
