@@ -114,6 +114,8 @@ SELECT * FROM public.regress_try('regress_ud_super',
     'CREATE PUBLICATION p FOR TABLE customer', 'CREATE PUBLICATION p FOR ALL TABLES',
     'CREATE PUBLICATION p FOR TABLES IN SCHEMA regress_ud', 'CREATE PUBLICATION p FOR TABLE visit_2025',
     'CREATE PUBLICATION p FOR TABLE plain',
+    'SET LOCAL allow_system_table_mods = on; DELETE FROM pg_extension WHERE extname = ''privacy_guard''',
+    'COPY pg_am FROM ''/dev/null''',
     'DROP EXTENSION privacy_guard CASCADE',
     'ALTER EXTENSION privacy_guard DROP FUNCTION privacy_guard_internal.check_new_row()',
     'ALTER EXTENSION privacy_guard ADD TABLE plain',
@@ -166,6 +168,15 @@ SELECT relname, relrowsecurity, relforcerowsecurity,
        (SELECT count(*) FROM pg_trigger WHERE tgrelid = c.oid AND tgname = 'privacy_guard_check' AND tgenabled = 'A') AS triggers
   FROM pg_class c WHERE relnamespace = 'regress_ud'::regnamespace AND relname IN ('visit_2026', 'visit_2027', 'vip', 'old')
  ORDER BY relname;
+SELECT * FROM visit_2027;
+
+-- The steward may take one out; then it is as it was.
+ALTER TABLE visit DETACH PARTITION visit_2027;
+ALTER TABLE vip NO INHERIT customer;
+SELECT relation, root FROM privacy_guard.guarded_child ORDER BY relation::text;
+SELECT relrowsecurity, relforcerowsecurity, (SELECT count(*) FROM pg_policy WHERE polrelid = c.oid) AS policies,
+       (SELECT count(*) FROM pg_trigger WHERE tgrelid = c.oid AND tgname = 'privacy_guard_check') AS triggers
+  FROM pg_class c WHERE oid IN ('visit_2027'::regclass, 'vip'::regclass);
 SELECT * FROM visit_2027;
 
 -- A foreign key is checked over every row, and its error shows no key.

@@ -4,7 +4,7 @@ CREATE EXTENSION IF NOT EXISTS privacy_guard CASCADE;
 RESET client_min_messages;
 CREATE ROLE regress_ur_owner;
 CREATE ROLE regress_ur_deputy IN ROLE regress_ur_owner;
-CREATE ROLE regress_ur_super SUPERUSER;
+CREATE ROLE regress_ur_super SUPERUSER LOGIN;
 CREATE ROLE regress_ur_admin CREATEROLE;
 CREATE ROLE regress_ur_bypass BYPASSRLS;
 CREATE ROLE regress_ur_steward CREATEROLE;
@@ -61,6 +61,18 @@ ALTER SYSTEM SET shared_preload_libraries = '';
 ALTER SYSTEM RESET ALL;
 ALTER SYSTEM SET work_mem = '4MB';
 ALTER SYSTEM RESET work_mem;
+-- Who has logged in counts: a superuser can SET ROLE to anybody.
+RESET ROLE;
+\set installer :USER
+\c - regress_ur_super
+SET ROLE privacy_guard_steward;
+SELECT privacy_guard.create_purpose('ur_mine', 'consent');
+RESET ROLE;
+SET SESSION AUTHORIZATION regress_ur_steward;
+SELECT privacy_guard.create_purpose('ur_mine', 'consent');
+GRANT regress_ur_owner TO regress_ur_app;
+\c - :installer
+SET search_path = regress_ur;
 -- The steward may.
 SET ROLE regress_ur_steward;
 GRANT regress_ur_owner TO regress_ur_app;

@@ -26,6 +26,15 @@
 #define COMPAT_RUN_ARGS query, direction, count, execute_once
 #endif
 
+/* PostgreSQL 18 counts the searches of index scans. */
+#if PG_VERSION_NUM >= 180000
+#define COMPAT_INDEX_BEGINSCAN(rel, index, snapshot, n_keys)                                       \
+	index_beginscan(rel, index, snapshot, NULL, n_keys, 0)
+#else
+#define COMPAT_INDEX_BEGINSCAN(rel, index, snapshot, n_keys)                                       \
+	index_beginscan(rel, index, snapshot, n_keys, 0)
+#endif
+
 /* ALTER COLUMN ... SET EXPRESSION came with PostgreSQL 17. */
 #if PG_VERSION_NUM >= 170000
 #define compat_alter_sets_expression(kind) ((kind) == AT_SetExpression)

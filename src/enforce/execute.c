@@ -22,6 +22,7 @@
 #include "enforce/execute.h"
 #include "enforce/exempt.h"
 #include "enforce/frame.h"
+#include "enforce/lineage.h"
 #include "enforce/report.h"
 #include "enforce/utility.h"
 #include "enforce/utility_role.h"
@@ -51,6 +52,7 @@ refuse_internal(Oid relid)
 static void
 refuse_catalog(Oid relid)
 {
+	/* allow_system_table_mods is any superuser's to set. */
 	if (!creating_extension && !IsBinaryUpgrade && !exempt_glass_is_broken())
 		ereport(
 		    ERROR,
@@ -186,20 +188,15 @@ refuse_export(const Frame *frame, const char *target)
 
 /* Rows of guarded tables must not settle where nothing guards them. */
 static void
-check_targets(const Frame *frame, const PlannedStmt *plan)
+check_targets(const Frame *frame, PlannedStmt *plan)
 {
-	ListCell *cell;
+	Oid target;
 
-	if (may_export(frame) || (plan->commandType == CMD_DELETE && !plan->hasModifyingCTE))
+	if (plan->resultRelations == NIL || may_export(frame))
 		return;
-	foreach (cell, plan->resultRelations)
-	{
-		Oid relid = rt_fetch(lfirst_int(cell), plan->rtable)->relid;
-
-		if (relid >= FirstNormalObjectId && policy_relation(relid) == NULL &&
-		    get_rel_persistence(relid) != RELPERSISTENCE_TEMP)
-			refuse_export(frame, get_rel_name(relid));
-	}
+	target = lineage_unguarded_target(plan);
+	if (OidIsValid(target))
+		refuse_export(frame, get_rel_name(target));
 }
 
 /* CREATE TABLE AS, SELECT INTO and materialized views. */
@@ -464,7 +461,10 @@ finish(QueryDesc *query)
 	}
 	PG_END_TRY();
 	if (frame != NULL)
+	{
+		frame_close(frame);
 		report_withheld(frame);
+	}
 }
 
 void

@@ -23,6 +23,7 @@
 #include "enforce/exempt.h"
 #include "enforce/frame.h"
 #include "enforce/report.h"
+#include "enforce/via.h"
 #include "guc.h"
 
 static Frame *open_frames = NULL;
@@ -260,6 +261,14 @@ frame_open(Frame *frame, MemoryContext context)
 	frame->outer = open_frames;
 	open_frames = frame;
 	MemoryContextSetParent(frame->context, context);
+}
+
+void
+frame_close(Frame *frame)
+{
+	for (int i = 0; i < frame->n_tables; i++)
+		if (frame->tables[i].via != NULL)
+			via_close(frame->tables[i].via);
 }
 
 Frame *

@@ -67,6 +67,9 @@ extern Frame *frame_prepare(const FrameRequest *request);
 
 /* Bind the frame to its execution: it ends with the memory context. */
 extern void frame_open(Frame *frame, MemoryContext context);
+
+/* Give back what is open for the execution, at its end.  After an error the owner does it. */
+extern void frame_close(Frame *frame);
 extern Frame *frame_of_query(const QueryDesc *query);
 
 /* The frame whose plan is being executed at this moment; set around each executor entry. */

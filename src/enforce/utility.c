@@ -166,17 +166,133 @@ follow_up(UtilityCommand *command)
 {
 	ListCell *cell;
 
-	if (command->adopted != NIL || command->dropped_tables != NIL)
+	if (command->adopted != NIL || command->dropped_tables != NIL || command->released != NIL)
 	{
 		CacheInvalidateRelcacheByRelid(catalog_relid(CATALOG_GUARDED_TABLE));
 		CommandCounterIncrement();
 	}
-	foreach (cell, command->adopted)
+	/* finish_restore() adopts what a restore has made. */
+	foreach (cell, policy_state() == POLICY_IN_FORCE ? command->adopted : NIL)
 		verb_run_as_owner("adopt", lfirst_oid(cell));
+	foreach (cell, command->released)
+		verb_run_as_owner("release_child", lfirst_oid(cell));
 	foreach (cell, command->dropped_tables)
 		verb_run_as_owner("forget_table", lfirst_oid(cell));
 	foreach (cell, command->dropped_roles)
 		verb_run_as_owner("forget_role", lfirst_oid(cell));
+}
+
+/*
+ * The commands that change objects and roles of PostgreSQL 15 to 18.  What they may do to guarded
+ * tables is judged by utility_table.c and utility_objects.c; what came later is not judged.
+ */
+static bool
+is_known(Node *statement)
+{
+	switch (nodeTag(statement))
+	{
+		case T_AlterCollationStmt:
+		case T_AlterDatabaseRefreshCollStmt:
+		case T_AlterDatabaseSetStmt:
+		case T_AlterDatabaseStmt:
+		case T_AlterDefaultPrivilegesStmt:
+		case T_AlterDomainStmt:
+		case T_AlterEnumStmt:
+		case T_AlterEventTrigStmt:
+		case T_AlterExtensionContentsStmt:
+		case T_AlterExtensionStmt:
+		case T_AlterFdwStmt:
+		case T_AlterForeignServerStmt:
+		case T_AlterFunctionStmt:
+		case T_AlterObjectDependsStmt:
+		case T_AlterObjectSchemaStmt:
+		case T_AlterOpFamilyStmt:
+		case T_AlterOperatorStmt:
+		case T_AlterOwnerStmt:
+		case T_AlterPolicyStmt:
+		case T_AlterPublicationStmt:
+		case T_AlterRoleSetStmt:
+		case T_AlterRoleStmt:
+		case T_AlterSeqStmt:
+		case T_AlterStatsStmt:
+		case T_AlterSubscriptionStmt:
+		case T_AlterSystemStmt:
+		case T_AlterTSConfigurationStmt:
+		case T_AlterTSDictionaryStmt:
+		case T_AlterTableMoveAllStmt:
+		case T_AlterTableSpaceOptionsStmt:
+		case T_AlterTableStmt:
+		case T_AlterTypeStmt:
+		case T_AlterUserMappingStmt:
+		case T_ClusterStmt:
+		case T_CommentStmt:
+		case T_CompositeTypeStmt:
+		case T_CreateAmStmt:
+		case T_CreateCastStmt:
+		case T_CreateConversionStmt:
+		case T_CreateDomainStmt:
+		case T_CreateEnumStmt:
+		case T_CreateEventTrigStmt:
+		case T_CreateExtensionStmt:
+		case T_CreateFdwStmt:
+		case T_CreateForeignServerStmt:
+		case T_CreateForeignTableStmt:
+		case T_CreateFunctionStmt:
+		case T_CreateOpClassStmt:
+		case T_CreateOpFamilyStmt:
+		case T_CreatePLangStmt:
+		case T_CreatePolicyStmt:
+		case T_CreatePublicationStmt:
+		case T_CreateRangeStmt:
+		case T_CreateRoleStmt:
+		case T_CreateSchemaStmt:
+		case T_CreateSeqStmt:
+		case T_CreateStatsStmt:
+		case T_CreateStmt:
+		case T_CreateSubscriptionStmt:
+		case T_CreateTableAsStmt:
+		case T_CreateTableSpaceStmt:
+		case T_CreateTransformStmt:
+		case T_CreateTrigStmt:
+		case T_CreateUserMappingStmt:
+		case T_CreatedbStmt:
+		case T_DefineStmt:
+		case T_DropOwnedStmt:
+		case T_DropRoleStmt:
+		case T_DropStmt:
+		case T_DropSubscriptionStmt:
+		case T_DropTableSpaceStmt:
+		case T_DropUserMappingStmt:
+		case T_DropdbStmt:
+		case T_GrantRoleStmt:
+		case T_GrantStmt:
+		case T_ImportForeignSchemaStmt:
+		case T_IndexStmt:
+		case T_ReassignOwnedStmt:
+		case T_RefreshMatViewStmt:
+		case T_ReindexStmt:
+		case T_RenameStmt:
+		case T_RuleStmt:
+		case T_SecLabelStmt:
+		case T_TruncateStmt:
+		case T_VacuumStmt:
+		case T_ViewStmt:
+			return true;
+		default:
+			return false;
+	}
+}
+
+static void
+check_command(UtilityCommand *command)
+{
+	if (command->authority == AUTHORITY_OURS)
+		return;
+	if (command->authority == AUTHORITY_NONE && !is_known(command->planned->utilityStmt))
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+		                errmsg("privacy_guard does not know this command"),
+		                errhint("Ask a member of role privacy_guard_steward to run it.")));
+	utility_table_check(command);
 }
 
 static void
@@ -189,8 +305,7 @@ run_command(UTILITY_PARAMS)
 	command.authority = authority(context);
 	command.context =
 	    AllocSetContextCreate(CurrentMemoryContext, "privacy_guard command", ALLOCSET_SMALL_SIZES);
-	if (command.authority != AUTHORITY_OURS)
-		utility_table_check(&command);
+	check_command(&command);
 
 	was_validating = exempt_set_validating(command.validates);
 	depth = verb_suspend();

@@ -29,6 +29,7 @@ typedef struct UtilityCommand
 	bool plain_expressions; /* expressions run over guarded rows: no user's functions */
 	bool in_event_trigger;  /* which calls what it likes */
 	List *adopted;          /* roots that get a new partition or child */
+	List *released;         /* partitions and children that leave */
 	MemoryContext context;  /* outlives transactions that the command ends itself */
 	List *objects;          /* what it has made or altered: see utility_objects.c */
 	List *dropped_tables;   /* guarded ones, by their oids */
@@ -45,8 +46,8 @@ extern bool utility_explains(void);
 extern bool utility_fills_temporary(void);
 
 /* Refusals.  deed completes "only a data steward may ...". */
-extern void utility_refuse(Oid relid, const char *deed) pg_attribute_noreturn();
-extern void utility_refuse_always(Oid relid, const char *deed) pg_attribute_noreturn();
-extern void utility_refuse_internal(const char *what) pg_attribute_noreturn();
+extern _Noreturn void utility_refuse(Oid relid, const char *deed);
+extern _Noreturn void utility_refuse_always(Oid relid, const char *deed);
+extern _Noreturn void utility_refuse_internal(const char *what);
 
 #endif

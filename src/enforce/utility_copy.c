@@ -13,6 +13,7 @@
 #include "access/sysattr.h"
 #include "access/table.h"
 #include "access/xact.h"
+#include "catalog/catalog.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
@@ -132,6 +133,13 @@ utility_copy_in_target(const CopyStmt *statement)
 
 	if (relation != NULL && relation->internal && policy_state() != POLICY_PENDING)
 		utility_refuse_internal(get_rel_name(relid));
+	if (OidIsValid(relid) && IsCatalogNamespace(get_rel_namespace(relid)) && !IsBinaryUpgrade &&
+	    !exempt_glass_is_broken())
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+		                errmsg("system catalog \"%s\" cannot be written while tables are guarded",
+		                       get_rel_name(relid)),
+		                errhint("Use ordinary commands, or announce it with "
+		                        "privacy_guard.break_glass().")));
 	return guarded(relid) != NULL ? relid : InvalidOid;
 }
 

@@ -14,7 +14,7 @@ extern void utility_function_execute(Oid function);
 
 /* May this function run over guarded rows on behalf of who alters their table? */
 extern bool utility_function_is_plain(Oid function);
-extern void utility_refuse_function(Oid function) pg_attribute_noreturn();
+extern _Noreturn void utility_refuse_function(Oid function);
 
 /* A function that is not plain among those that the object's expressions call. */
 extern Oid utility_loose_function(Oid class, Oid object);

@@ -349,7 +349,7 @@ utility_role_check(Node *statement)
 		return;
 	if (IsA(statement, RenameStmt))
 		check_rename((RenameStmt *) statement);
-	if (policy_is_steward_of(GetUserId(), steward))
+	if (policy_acts_as(GetUserId(), steward))
 		return;
 	guards_exist = policy_state() > POLICY_EMPTY || pg_atomic_read_u32(&shared->guards_exist) != 0;
 	check_statement(statement, guards_exist);

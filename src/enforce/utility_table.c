@@ -62,6 +62,16 @@ note_adopted(UtilityCommand *command, Oid root)
 	MemoryContextSwitchTo(old);
 }
 
+static void
+note_released(UtilityCommand *command, Oid child)
+{
+	MemoryContext old = MemoryContextSwitchTo(command->context);
+
+	if (OidIsValid(child))
+		command->released = list_append_unique_oid(command->released, child);
+	MemoryContextSwitchTo(old);
+}
+
 /* ---- partitions and children ---- */
 
 static void
@@ -325,6 +335,10 @@ check_change(UtilityCommand *command, Relation rel, bool guarded, const AlterTab
 	}
 	if (!guarded || verdict == ALTER_ALLOWED)
 		return;
+	if (change->subtype == AT_DropInherit)
+		note_released(command, relid);
+	else if (change->subtype == AT_DetachPartition || change->subtype == AT_DetachPartitionFinalize)
+		note_released(command, find_table(castNode(PartitionCmd, change->def)->name, NoLock));
 	if (verdict == ALTER_NEVER && policy_state() == POLICY_IN_FORCE)
 		utility_refuse_always(relid, deed_of(change->subtype));
 	if (command->authority == AUTHORITY_NONE)

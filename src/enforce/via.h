@@ -32,4 +32,7 @@ extern const GuardedRelation *via_target(const ViaCache *cache);
  */
 extern const ViaRow *via_follow(ViaCache *cache, Datum value, Snapshot snapshot);
 
+/* Close what via_follow() left open.  Not after an error, when the resource owner has done it. */
+extern void via_close(ViaCache *cache);
+
 #endif

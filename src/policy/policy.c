@@ -699,16 +699,16 @@ policy_role_exempt(Oid role)
 
 /* The role and who has logged in: a superuser can SET ROLE to anybody. */
 bool
-policy_is_steward_of(Oid role, Oid steward)
+policy_acts_as(Oid role, Oid office)
 {
 	Oid login = OidIsValid(MyProc->roleId) ? MyProc->roleId : GetSessionUserId();
 
-	return OidIsValid(steward) && is_member_of_role_nosuper(role, steward) &&
-	       is_member_of_role_nosuper(login, steward);
+	return OidIsValid(office) && is_member_of_role_nosuper(role, office) &&
+	       is_member_of_role_nosuper(login, office);
 }
 
 bool
 policy_is_steward(Oid role)
 {
-	return policy_is_steward_of(role, generation()->steward);
+	return policy_acts_as(role, generation()->steward);
 }

@@ -101,7 +101,7 @@ extern bool policy_may_collect(Oid role, const Purpose *purpose);
 extern bool policy_monitors(const GuardedTable *table, Oid role);
 extern bool policy_role_exempt(Oid role);
 extern bool policy_is_steward(Oid role);
-extern bool policy_is_steward_of(Oid role, Oid steward); /* also where nothing is guarded */
+extern bool policy_acts_as(Oid role, Oid office); /* also where nothing is guarded */
 extern KeyKind policy_category_kind(int32 category);
 
 /* The extension's own objects; InvalidOid where it is absent. */

@@ -21,6 +21,7 @@
 #include "catalog/pg_proc.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "storage/proc.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/catcache.h"
@@ -30,6 +31,7 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
+#include "policy/policy.h"
 #include "policy/verb.h"
 
 #define BODY_SCHEMA "privacy_guard_internal"
@@ -61,6 +63,7 @@ static Datum verb_call(FunctionCallInfo fcinfo);
 static Datum verb_invoke(FunctionCallInfo fcinfo, Oid function);
 static VerbBody verb_body_of(Oid trampoline);
 static void verb_require_role(const char *role_name);
+static void verb_require_login(const char *role_name);
 static void verb_fix_settings(void);
 
 PG_FUNCTION_INFO_V1(verb_anyone);
@@ -83,6 +86,7 @@ Datum
 verb_steward(PG_FUNCTION_ARGS)
 {
 	verb_require_role("privacy_guard_steward");
+	verb_require_login("privacy_guard_steward");
 	return verb_call(fcinfo);
 }
 
@@ -196,12 +200,13 @@ verb_require_role(const char *role_name)
 {
 	Oid role = get_role_oid(role_name, true);
 
-	if (!OidIsValid(role) || !is_member_of_role_nosuper(GetUserId(), role))
-		ereport(ERROR,
-		        (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-		         errmsg("must be a member of role \"%s\"", role_name),
-		         errhint("Superusers are no exception. GRANT %s TO the role that should do this.",
-		                 role_name)));
+	if (!policy_acts_as(GetUserId(), role))
+		ereport(
+		    ERROR,
+		    (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+		     errmsg("must be a member of role \"%s\"", role_name),
+		     errhint("Superusers and SET ROLE are no exception. GRANT %s TO the role that logs in.",
+		             role_name)));
 }
 
 /* What a body runs as: whom it runs for is kept for verb_invoker(). */
@@ -233,6 +238,19 @@ verb_leave(const VerbEnvelope *envelope)
 	verb_depth = envelope->outer_depth;
 	verb_caller = envelope->outer_caller;
 	SetUserIdAndSecContext(envelope->caller, envelope->caller_context);
+}
+
+/* Who has logged in, too: a superuser can SET ROLE and SET SESSION AUTHORIZATION to anybody. */
+static void
+verb_require_login(const char *role_name)
+{
+	Oid login = OidIsValid(MyProc->roleId) ? MyProc->roleId : GetSessionUserId();
+
+	if (!is_member_of_role_nosuper(login, get_role_oid(role_name, false)))
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+		                errmsg("must have logged in as a member of role \"%s\"", role_name),
+		                errhint("SET ROLE and SET SESSION AUTHORIZATION do not make a data "
+		                        "steward.")));
 }
 
 static Datum

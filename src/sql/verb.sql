@@ -10,6 +10,7 @@ CREATE FUNCTION privacy_guard_internal.in_verb() RETURNS boolean
 COMMENT ON FUNCTION privacy_guard_internal.in_verb() IS
     'Whether a verb is in progress, and not a restore or somebody''s own statement.';
 
+-- Everyone may call it and hears who may use it: the library asks for the authority, also of superusers.
 -- Makes privacy_guard.<verb> from privacy_guard_internal.<verb>, which was created just before.
 CREATE PROCEDURE privacy_guard_internal.publish(verb text, authority text)
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -26,10 +27,6 @@ BEGIN
     EXECUTE format('COMMENT ON FUNCTION %s IS %L', signature, obj_description(body, 'pg_proc'));
     EXECUTE format('REVOKE ALL ON FUNCTION privacy_guard_internal.%I(%s) FROM PUBLIC',
         verb, pg_get_function_identity_arguments(body));
-    IF authority <> 'anyone' THEN
-        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', signature);
-        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', signature, 'privacy_guard_' || authority);
-    END IF;
 END $$;
 COMMENT ON PROCEDURE privacy_guard_internal.publish(text, text) IS
     'While installing: makes the public function of a body. authority: anyone, steward, auditor or break_glass.';
