@@ -243,6 +243,11 @@ INSERT INTO matrix.command (name, statements, expected, effect) VALUES
     ('reading in UPDATE of another table', '{UPDATE matrix.sink s SET id = s.id FROM REL x WHERE x.id = s.id RETURNING s.id}', 'permitted', NULL),
     ('reading in DELETE of another table', '{DELETE FROM matrix.sink s WHERE EXISTS (SELECT FROM REL x WHERE x.id = s.id) RETURNING s.id}', 'permitted', NULL),
     ('reading in MERGE into another table', '{MERGE INTO matrix.sink s USING REL x ON x.id = s.id WHEN MATCHED THEN DELETE,SELECT g AS id FROM generate_series(1\, 200) g WHERE g NOT IN (SELECT id FROM matrix.sink)}', 'permitted', NULL),
+    ('writing what was read into another table', '{UPDATE matrix.sink s SET id = x.subject FROM REL x WHERE x.id = s.id RETURNING s.id}', '42501', NULL),
+    ('writing what was read by MERGE', '{MERGE INTO matrix.sink s USING REL x ON x.id = -s.id WHEN NOT MATCHED THEN INSERT VALUES (x.id)}', '42501', NULL),
+    ('INSERT SELECT into another table', '{INSERT INTO matrix.sink SELECT id FROM REL RETURNING id}', '42501', NULL),
+    ('CREATE TABLE AS', '{CREATE TABLE matrix.copy AS SELECT id FROM REL}', '42501', NULL),
+    ('CREATE TEMPORARY TABLE AS', '{CREATE TEMPORARY TABLE matrix_copy ON COMMIT DROP AS SELECT id FROM REL,SELECT id FROM matrix_copy}', 'permitted', NULL),
     ('WHERE CURRENT OF', '{DECLARE c CURSOR FOR SELECT * FROM REL WHERE id + 0 = FIRST FOR UPDATE,FETCH c,UPDATE REL SET touched = 1 WHERE CURRENT OF c RETURNING id}', 'first', 'UPDATE'),
     ('INSERT', '{INSERT INTO REL (id\, subject) VALUES (NEW\, 1)}', 'new', 'INSERT'),
     ('INSERT RETURNING', '{INSERT INTO REL (id\, subject) VALUES (NEW\, 1) RETURNING id}', 'new', 'INSERT'),
@@ -364,7 +369,8 @@ DECLARE
 BEGIN
     FOR command IN SELECT * FROM matrix.command ORDER BY number LOOP
         FOR rel IN SELECT relation FROM matrix.relation LOOP
-            expected := coalesce(refusal, matrix.expectation(command, rel));
+            expected := CASE WHEN command.name = 'COPY TO' AND rel = 'part' THEN '42809' -- as core says
+                             ELSE coalesce(refusal, matrix.expectation(command, rel)) END;
             FOREACH role IN ARRAY ARRAY['matrix_app', 'matrix_owner', 'matrix_bypass', 'matrix_super'] LOOP
                 PERFORM set_config('matrix.message', '', false);
                 got := matrix.attempt(command, role, rel, settings || 'privacy_guard.on_withheld=silent'::text);

@@ -81,6 +81,15 @@ copied_columns(Relation rel, List *names)
 	return columns;
 }
 
+/* Core refuses it, too, but copies nothing, in silence, for a role that row security covers. */
+static void
+refuse_partitioned(Oid relid)
+{
+	ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+	                errmsg("cannot copy from partitioned table \"%s\"", get_rel_name(relid)),
+	                errhint("Try the COPY (SELECT ...) TO variant.")));
+}
+
 PlannedStmt *
 utility_copy_out(PlannedStmt *planned)
 {
@@ -90,8 +99,11 @@ utility_copy_out(PlannedStmt *planned)
 	SelectStmt *select;
 	RangeVar *from;
 
-	if (guarded(relid) == NULL || get_rel_relkind(relid) != RELKIND_RELATION ||
-	    exempt_execution(GetUserId(), NULL))
+	if (guarded(relid) == NULL)
+		return planned;
+	if (get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE)
+		refuse_partitioned(relid);
+	if (get_rel_relkind(relid) != RELKIND_RELATION || exempt_execution(GetUserId(), NULL))
 		return planned;
 
 	planned = copyObject(planned);

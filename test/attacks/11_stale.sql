@@ -50,9 +50,9 @@ COMMIT;
 
 -- ## a withdrawal after the cursor's rows have been sorted
 -- stock: leaks
--- guarded: refused 42501
+-- guarded: refused 55000
 BEGIN;
-DECLARE c SCROLL CURSOR FOR SELECT CASE id WHEN 2 THEN replace(note, 'open', 'sec' || 'ret') ELSE note END FROM customer ORDER BY note DESC;
+DECLARE c SCROLL CURSOR FOR SELECT CASE id WHEN 2 THEN replace(note, 'open', 'sec' || 'ret') ELSE note END FROM customer ORDER BY customer.note DESC;
 FETCH 1 FROM c;
 \! psql -XAtq -U steward -c "SELECT ops.withdraw(2, 'marketing')"
 FETCH ALL FROM c;
@@ -60,7 +60,7 @@ COMMIT;
 
 -- ## a withdrawal and a cursor WITH HOLD
 -- stock: leaks
--- guarded: refused 42501
+-- guarded: refused 55000
 BEGIN;
 DECLARE c CURSOR WITH HOLD FOR SELECT CASE id WHEN 2 THEN replace(note, 'open', 'sec' || 'ret') ELSE note END FROM customer ORDER BY id;
 COMMIT;
@@ -115,9 +115,7 @@ SELECT ops.withdraw(1, 'marketing');
 PREPARE TRANSACTION 'evil';
 
 -- ## SET ROLE after the check, in one statement
--- stock: holds (the role is checked when the plan is made)
+-- stock: leaks
 -- guarded: filtered
 \c - super
-GRANT checker TO app;
-\c - app
 SELECT set_config('role', 'checker', true), note FROM customer;

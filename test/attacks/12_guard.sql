@@ -205,7 +205,7 @@ SELECT 'sec' || 'ret customer 5 was found' WHERE :'LAST_ERROR_SQLSTATE' = '22012
 
 -- ## an operator with a selectivity estimator of one's own
 -- stock: leaks
--- guarded: refused 42501
+-- guarded: known (a superuser has vouched for the operator; the planner asks it about statistics)
 \c - super
 CREATE FUNCTION leaky(text, text) RETURNS boolean LANGUAGE plpgsql LEAKPROOF STABLE AS $$ BEGIN RAISE NOTICE '% %', $1, $2; RETURN true; END $$;
 CREATE OPERATOR <<< (LEFTARG = text, RIGHTARG = text, FUNCTION = leaky, RESTRICT = scalarltsel);

@@ -4,8 +4,7 @@
 -- stock: leaks
 -- guarded: refused 55000
 \c - super
-ALTER ROLE app SUPERUSER;
-\c postgres app
+\c postgres super
 CREATE DATABASE attack2 TEMPLATE attack;
 \c attack2
 SELECT note FROM customer;
@@ -47,6 +46,7 @@ SELECT data FROM pg_logical_slot_get_changes('evil', NULL, NULL);
 \! psql -XAtq -U checker -c "UPDATE customer SET name = name"
 \! timeout 3 pg_recvlogical -U super -d attack -S evil --start -f - 2>&1
 SELECT count(*) FROM pg_create_logical_replication_slot('evil_2', 'test_decoding');
+SELECT data FROM pg_logical_slot_get_changes('evil_2', NULL, NULL);
 
 -- ## pages
 -- stock: leaks

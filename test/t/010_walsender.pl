@@ -29,8 +29,8 @@ sub connects
 	return $result == 0 ? 'yes' : $stderr;
 }
 
-is(connects('postgres', 'database'), 'yes',
-	'nothing is guarded: logical connections are let in');
+is(connects('postgres', 'database'),
+	'yes', 'nothing is guarded: logical connections are let in');
 $node->safe_psql('postgres',
 	q{SELECT privacy_guard.protect('customer', subject_column => 'id')});
 like(
@@ -42,7 +42,9 @@ is(connects('template1', 'database'), 'yes', 'nor those to another database');
 
 my ($result, $stdout, $stderr) = $node->psql('postgres',
 	q{SELECT * FROM pg_logical_slot_peek_changes('before', NULL, NULL)});
-like($stderr, qr/shows rows past the guards/,
+like(
+	$stderr,
+	qr/shows rows past the guards/,
 	'a superuser cannot decode in SQL either');
 
 $node->safe_psql('postgres',

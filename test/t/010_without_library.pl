@@ -72,7 +72,9 @@ sub ask
 foreach my $table (@tables)
 {
 	my ($result, $out) = ask('app', "SELECT count(*) FROM $table");
-	is($out, $table eq 'inh' ? 6 : 3, "with the library, app sees of $table what is permitted");
+	is( $out,
+		$table eq 'inh' ? 6 : 3,
+		"with the library, app sees of $table what is permitted");
 }
 
 $node->adjust_conf('postgresql.conf', 'shared_preload_libraries', "''");
@@ -92,8 +94,10 @@ foreach my $role (qw(app owner))
 		{
 			my ($result, $out, $err) = ask($role, $sql);
 			my $nothing = $table eq 'tenant' ? qr/^$/ : qr/^0?$/;
-			like($out, $nothing, "without the library, $role sees nothing: $sql");
-			isnt($result, 0, '... and hears of an error') if $table eq 'tenant' || $sql =~ /row_security/;
+			like($out, $nothing,
+				"without the library, $role sees nothing: $sql");
+			isnt($result, 0, '... and hears of an error')
+			  if $table eq 'tenant' || $sql =~ /row_security/;
 		}
 	}
 }
@@ -120,7 +124,9 @@ $node->restart;
 foreach my $table (@tables)
 {
 	my ($result, $out) = ask('app', "SELECT count(*) FROM $table");
-	is($out, $table eq 'inh' ? 6 : 3, "with the library again, nothing has changed in $table");
+	is( $out,
+		$table eq 'inh' ? 6 : 3,
+		"with the library again, nothing has changed in $table");
 }
 
 $node->stop;

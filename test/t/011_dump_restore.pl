@@ -45,7 +45,8 @@ sub decisions
 		[ 'super', 'marketing' ])
 	{
 		my ($role, $purpose) = @$case;
-		foreach my $table (qw(customer orders event event_1 contact contact_vip tenant own))
+		foreach my $table (
+			qw(customer orders event event_1 contact contact_vip tenant own))
 		{
 			my ($result, $out, $err) = $node->psql(
 				$database,
@@ -119,7 +120,10 @@ $node->safe_psql(
 });
 my $before = decisions($node, 'crm');
 like($before, qr/^app, marketing, customer: 1,2,3,5,6$/m, 'consent decides');
-like($before, qr/^app, marketing, tenant: 1,3,5$/m, 'and the own policy of a table');
+like(
+	$before,
+	qr/^app, marketing, tenant: 1,3,5$/m,
+	'and the own policy of a table');
 like($before, qr/^app, marketing, own: 1,2,3,5,6$/m, 'and a consent column');
 like($before, qr/^clerk, billing, event: ERROR/m, 'and a prohibition');
 
@@ -141,8 +145,11 @@ foreach my $case (
 	my $file = $node->basedir . '/refused';
 	unlink $file;
 	my $ok = run_log(
-		[ 'pg_dump', '-h', $node->host, '-p', $node->port, '-U', $role, '-f', $file,
-		  '--exclude-schema=privacy_guard', @$options, 'crm' ]);
+		[
+			'pg_dump', '-h', $node->host, '-p', $node->port, '-U', $role,
+			'-f', $file, '--exclude-schema=privacy_guard',
+			@$options, 'crm'
+		]);
 	ok(!$ok, "pg_dump @$options by $role fails");
 	my $text = -e $file ? slurp_file($file) : '';
 	unlike($text, qr/note of \d|^\d\t\d/m, '... and holds no row');
@@ -150,17 +157,27 @@ foreach my $case (
 foreach my $format ('custom', 'plain')
 {
 	command_ok(
-		[ 'pg_dump', '-h', $node->host, '-p', $node->port, '-U', 'backup',
-		  '-F', $format, '-f', "$dump.$format", 'crm' ],
+		[
+			'pg_dump', '-h', $node->host, '-p',
+			$node->port, '-U', 'backup', '-F',
+			$format, '-f', "$dump.$format", 'crm'
+		],
 		"pg_dump to $format by the exempt role");
 }
 my $plain = slurp_file("$dump.plain");
 my $rows = () = $plain =~ /note of \d/g;
 is($rows, 9, 'the dump is whole');
-unlike($plain, qr/COPY privacy_guard\.identity/, 'it does not hold the identity of the database');
+unlike(
+	$plain,
+	qr/COPY privacy_guard\.identity/,
+	'it does not hold the identity of the database');
 command_ok(
-	[ 'pg_dump', '-h', $node->host, '-p', $node->port, '-U', 'backup', '-j', '2',
-	  '-F', 'directory', '-f', "$dump.directory", 'crm' ],
+	[
+		'pg_dump', '-h', $node->host, '-p',
+		$node->port, '-U', 'backup', '-j',
+		'2', '-F', 'directory', '-f',
+		"$dump.directory", 'crm'
+	],
 	'a parallel dump, too');
 
 # Restores -----------------------------------------------------------------------------------------
@@ -173,15 +190,28 @@ foreach my $case ([ 'custom', [] ], [ 'directory', [] ], [ 'plain', [] ])
 	if ($format eq 'plain')
 	{
 		command_ok(
-			[ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-h', $other->host, '-p', $other->port,
-			  '-U', $ENV{USER} || 'postgres', '-d', "crm_$format", '-f', "$dump.plain" ],
+			[
+				'psql', '-X',
+				'-q', '-v',
+				'ON_ERROR_STOP=1', '-h',
+				$other->host, '-p',
+				$other->port, '-U',
+				$ENV{USER} || 'postgres', '-d',
+				"crm_$format", '-f',
+				"$dump.plain"
+			],
 			'the plain dump restores');
 	}
 	else
 	{
 		command_ok(
-			[ 'pg_restore', '--exit-on-error', '-h', $other->host, '-p', $other->port,
-			  @$options, '-d', "crm_$format", "$dump.$format" ],
+			[
+				'pg_restore', '--exit-on-error',
+				'-h', $other->host,
+				'-p', $other->port,
+				@$options, '-d',
+				"crm_$format", "$dump.$format"
+			],
 			"the $format dump restores");
 	}
 	foreach my $role (qw(app clerk owner bypass super backup))
@@ -193,17 +223,22 @@ foreach my $case ([ 'custom', [] ], [ 'directory', [] ], [ 'plain', [] ])
 		is($out, '', "pending: $role sees nothing") unless $role eq 'backup';
 		like($err, qr/pending/, '... and hears why') unless $role eq 'backup';
 	}
-	my ($result, $out, $err) = $other->psql("crm_$format", 'COPY customer TO STDOUT', extra_params => [ '-U', 'super' ]);
+	my ($result, $out, $err) = $other->psql(
+		"crm_$format",
+		'COPY customer TO STDOUT',
+		extra_params => [ '-U', 'super' ]);
 	is($out, '', 'pending: nor by COPY');
 	$other->safe_psql("crm_$format", 'SELECT privacy_guard.finish_restore()');
-	is(decisions($other, "crm_$format"), $before, 'after finish_restore() the decisions are the same');
+	is(decisions($other, "crm_$format"),
+		$before, 'after finish_restore() the decisions are the same');
 	$other->safe_psql("crm_$format",
 		q{SELECT privacy_guard.withdraw_consent('1', 'marketing')});
 	is( $other->safe_psql(
 			"crm_$format",
 			"BEGIN; SET LOCAL privacy_guard.purpose = 'marketing'; SELECT count(*) FROM customer",
 			extra_params => [ '-U', 'app' ]),
-		4, 'and a withdrawal works there');
+		4,
+		'and a withdrawal works there');
 }
 
 TODO:
@@ -211,8 +246,14 @@ TODO:
 	local $TODO = 'foreign keys among the tables of the extension';
 	$other->safe_psql('postgres', 'CREATE DATABASE crm_parallel');
 	command_ok(
-		[ 'pg_restore', '--exit-on-error', '-j', '2', '-h', $other->host, '-p', $other->port,
-		  '-d', 'crm_parallel', "$dump.directory" ],
+		[
+			'pg_restore', '--exit-on-error',
+			'-j', '2',
+			'-h', $other->host,
+			'-p', $other->port,
+			'-d', 'crm_parallel',
+			"$dump.directory"
+		],
 		'a parallel restore');
 }
 
@@ -229,8 +270,11 @@ is(decisions($node, 'crm'), $before, 'which leaves the original alone');
 
 # Dumping a dump's restore changes nothing.
 command_ok(
-	[ 'pg_dump', '-h', $other->host, '-p', $other->port, '-U', 'backup', '-s',
-	  '-f', "$dump.again", 'crm_custom' ],
+	[
+		'pg_dump', '-h', $other->host, '-p',
+		$other->port, '-U', 'backup', '-s',
+		'-f', "$dump.again", 'crm_custom'
+	],
 	'the restored database can be dumped');
 
 $node->stop;

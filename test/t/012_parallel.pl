@@ -12,7 +12,8 @@ BEGIN { $ENV{PGUSER} = q(postgres) }
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init(extra => ["--username=postgres"]);
-$node->append_conf('postgresql.conf', qq{
+$node->append_conf(
+	'postgresql.conf', qq{
 shared_preload_libraries = 'privacy_guard'
 max_worker_processes = 16
 max_parallel_workers = 8
@@ -51,7 +52,8 @@ $node->safe_psql(
 sub ask
 {
 	my ($role, $sql) = @_;
-	my ($result, $out, $err) = $node->psql('postgres', $sql, extra_params => [ '-U', $role ]);
+	my ($result, $out, $err) =
+	  $node->psql('postgres', $sql, extra_params => [ '-U', $role ]);
 	return "$out$err";
 }
 
@@ -59,35 +61,58 @@ my $count = 'SELECT count(*) FROM customer';
 foreach my $role (qw(app super))
 {
 	my $plan = ask($role,
-		"BEGIN; SET LOCAL privacy_guard.purpose = 'marketing'; EXPLAIN (COSTS off) $count");
-	like($plan, qr/Workers Planned.*Parallel .*guard/s, "$role: the guard is below Gather");
-	is(ask($role, "BEGIN; SET LOCAL privacy_guard.purpose = 'marketing'; $count"),
-		2500, "$role: workers let pass what is permitted");
-	is(ask($role, "BEGIN; SET LOCAL privacy_guard.purpose = 'marketing'; SELECT count(*) FROM orders"),
-		5000, "$role: also through a foreign key");
-	is(ask($role, "BEGIN; SET LOCAL privacy_guard.purpose = 'marketing';
-		SELECT count(*) FROM customer c JOIN orders o ON o.customer = c.id WHERE c.note IS NOT NULL"),
-		5000, "$role: also in a join");
+		"BEGIN; SET LOCAL privacy_guard.purpose = 'marketing'; EXPLAIN (COSTS off) $count"
+	);
+	like(
+		$plan,
+		qr/Workers Planned.*Parallel .*guard/s,
+		"$role: the guard is below Gather");
+	is( ask($role,
+			"BEGIN; SET LOCAL privacy_guard.purpose = 'marketing'; $count"),
+		2500,
+		"$role: workers let pass what is permitted");
+	is( ask($role,
+			"BEGIN; SET LOCAL privacy_guard.purpose = 'marketing'; SELECT count(*) FROM orders"
+		),
+		5000,
+		"$role: also through a foreign key");
+	is( ask($role, "BEGIN; SET LOCAL privacy_guard.purpose = 'marketing';
+		SELECT count(*) FROM customer c JOIN orders o ON o.customer = c.id WHERE c.note IS NOT NULL"
+		),
+		5000,
+		"$role: also in a join");
 }
 
 # The purpose as it came: SET LOCAL, set_config, the connection, the role, a function.
-is(ask('app', "BEGIN; SELECT set_config('privacy_guard.purpose', 'marketing', true) \\g /dev/null\n$count"),
-	2500, 'declared by set_config');
+is( ask('app',
+		"BEGIN; SELECT set_config('privacy_guard.purpose', 'marketing', true) \\g /dev/null\n$count"
+	),
+	2500,
+	'declared by set_config');
 {
 	local $ENV{PGOPTIONS} = '-c privacy_guard.purpose=marketing';
 	is(ask('app', $count), 2500, 'declared by the connection');
 }
-$node->safe_psql('postgres', q{ALTER ROLE app SET privacy_guard.purpose = 'marketing'});
+$node->safe_psql('postgres',
+	q{ALTER ROLE app SET privacy_guard.purpose = 'marketing'});
 is(ask('app', $count), 2500, 'declared by the role');
-is( ask('app', "BEGIN; SET LOCAL privacy_guard.purpose = 'marketing'; SAVEPOINT a;
+is( ask('app',
+		"BEGIN; SET LOCAL privacy_guard.purpose = 'marketing'; SAVEPOINT a;
 	SET LOCAL privacy_guard.purpose = 'billing'; ROLLBACK TO a; $count"),
-	2500, 'after ROLLBACK TO SAVEPOINT');
+	2500,
+	'after ROLLBACK TO SAVEPOINT');
 
 # The role, not the session's.
-like(ask('super', "BEGIN; SET LOCAL privacy_guard.purpose = 'billing'; $count"),
-	qr/may not process/, 'a superuser may not bill');
-is(ask('app', "BEGIN; SET LOCAL ROLE member; SET LOCAL privacy_guard.purpose = 'billing'; $count"),
-	10000, 'member may, in workers too');
+like(
+	ask('super', "BEGIN; SET LOCAL privacy_guard.purpose = 'billing'; $count"
+	),
+	qr/may not process/,
+	'a superuser may not bill');
+is( ask('app',
+		"BEGIN; SET LOCAL ROLE member; SET LOCAL privacy_guard.purpose = 'billing'; $count"
+	),
+	10000,
+	'member may, in workers too');
 $node->safe_psql(
 	'postgres', q{
 	CREATE FUNCTION counted() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET privacy_guard.purpose = 'billing' AS
@@ -95,12 +120,17 @@ $node->safe_psql(
 	ALTER FUNCTION counted() OWNER TO member;
 });
 is(ask('app', 'SELECT counted()'), 10000, 'and a definer function of his');
-like(ask('app', "BEGIN; SET LOCAL privacy_guard.purpose = ''; $count"), qr/no purpose/, 'no purpose');
-is(ask('app', "BEGIN; SET LOCAL privacy_guard.on_no_purpose = empty; SET LOCAL privacy_guard.purpose = ''; $count"),
-	0, 'no purpose, and empty results asked for');
+like(ask('app', "BEGIN; SET LOCAL privacy_guard.purpose = ''; $count"),
+	qr/no purpose/, 'no purpose');
+is( ask('app',
+		"BEGIN; SET LOCAL privacy_guard.on_no_purpose = empty; SET LOCAL privacy_guard.purpose = ''; $count"
+	),
+	0,
+	'no purpose, and empty results asked for');
 
 # Fresh decisions, one's own uncommitted ones, and a REPEATABLE READ leader.
-$node->safe_psql('postgres', q{SELECT privacy_guard.withdraw_consent('1', 'marketing')});
+$node->safe_psql('postgres',
+	q{SELECT privacy_guard.withdraw_consent('1', 'marketing')});
 is(ask('app', $count), 2499, 'a withdrawal reaches the workers');
 is( ask('postgres', q{
 	SELECT privacy_guard.grant_purpose('marketing', current_user::regrole) \g /dev/null
@@ -111,18 +141,23 @@ is( ask('postgres', q{
 	BEGIN; SET LOCAL privacy_guard.purpose = 'marketing';
 	SELECT count(*) FROM customer;
 	COMMIT}),
-	"2500\n2499", 'what the transaction itself recorded counts, and goes with it');
+	"2500\n2499",
+	'what the transaction itself recorded counts, and goes with it');
 is(ask('app', $count), 2499, 'and was never seen by others');
 
-my $reader = $node->background_psql('postgres', on_error_die => 1, extra_params => [ '-U', 'app' ])
-  if $node->can('background_psql');
+my $reader = $node->background_psql(
+	'postgres',
+	on_error_die => 1,
+	extra_params => [ '-U', 'app' ]) if $node->can('background_psql');
 SKIP:
 {
 	skip 'no background_psql', 2 unless $reader && $reader->can('query_safe');
 	$reader->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ');
 	is($reader->query_safe($count), 2499, 'a snapshot is taken');
-	$node->safe_psql('postgres', q{SELECT privacy_guard.withdraw_consent('5', 'marketing')});
-	is($reader->query_safe($count), 2498, 'workers of a REPEATABLE READ leader obey a withdrawal');
+	$node->safe_psql('postgres',
+		q{SELECT privacy_guard.withdraw_consent('5', 'marketing')});
+	is($reader->query_safe($count),
+		2498, 'workers of a REPEATABLE READ leader obey a withdrawal');
 	$reader->quit;
 }
 
