@@ -124,7 +124,7 @@ close_session
 
 heading '4. Why?'
 say "The officer asks why that customer is hidden, without seeing the data:"
-allowed dpo '\x' "SELECT * FROM privacy_guard.explain_access('crm.customers', '$subject', 'marketing.email');"
+allowed dpo "SELECT check_name, outcome, reason FROM privacy_guard.explain_access('crm.customers', '$subject', 'marketing.email');"
 allowed dpo "SELECT privacy_guard.consent_of('$subject');"
 
 heading '5. Refusals say what to do'

@@ -27,6 +27,7 @@
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_policy.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_publication.h"
 #include "catalog/pg_publication_namespace.h"
 #include "catalog/pg_publication_rel.h"
@@ -43,6 +44,7 @@
 #include "enforce/exempt.h"
 #include "enforce/rls.h"
 #include "enforce/utility_function.h"
+#include "enforce/utility_depend.h"
 #include "enforce/utility_objects.h"
 #include "policy/policy.h"
 
@@ -243,6 +245,18 @@ find_part(Oid class, Oid id, Part *part)
 	return false;
 }
 
+Oid
+utility_table_of_part(Oid class, Oid id, bool *computes)
+{
+	Part part = {InvalidOid};
+
+	if (!find_part(class, id, &part))
+		return InvalidOid;
+	if (computes != NULL)
+		*computes = part.computes;
+	return part.relid;
+}
+
 /* ---- made or altered ---- */
 
 static void
@@ -432,6 +446,9 @@ check_touched(UtilityCommand *command, const Touched *object)
 		check_publication(command, publication);
 	if (find_part(object->class, object->id, &part))
 		check_part(command, object, &part);
+	else if (object->class == ProcedureRelationId && command->authority == AUTHORITY_NONE &&
+	         OidIsValid(utility_guarded_caller(object->id)))
+		utility_refuse(utility_guarded_caller(object->id), "change a function that is called by");
 }
 
 void

@@ -13,13 +13,17 @@
 #include "access/relation.h"
 #include "access/sysattr.h"
 #include "access/table.h"
+#include "access/transam.h"
+#include "catalog/dependency.h"
 #include "catalog/index.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_depend.h"
+#include "catalog/pg_opclass.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
+#include "commands/defrem.h"
 #include "commands/tablecmds.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -31,6 +35,7 @@
 #include "utils/rel.h"
 
 #include "compat.h"
+#include "enforce/utility_depend.h"
 #include "enforce/utility_function.h"
 #include "enforce/utility_objects.h"
 #include "enforce/utility_table.h"
@@ -120,8 +125,15 @@ check_joins(UtilityCommand *command, Oid child, Oid parent)
 		refuse_foreign(parent);
 	if (OidIsValid(utility_guarded_root(child)))
 		utility_refuse_always(child, "put under another guarded table");
-	if (command->authority == AUTHORITY_NONE && has_own_trigger(child))
-		utility_refuse(parent, "attach a table with triggers to");
+	if (command->authority == AUTHORITY_NONE)
+	{
+		Oid function = utility_loose_function_of_table(child);
+
+		if (has_own_trigger(child))
+			utility_refuse(parent, "attach a table with triggers to");
+		if (OidIsValid(function))
+			utility_refuse_function(function);
+	}
 	note_adopted(command, above->table->relid);
 }
 
@@ -395,6 +407,23 @@ refuse_expression(Oid relid)
 }
 
 /* Also built CONCURRENTLY, when it is too late to refuse it afterwards. */
+/* Named, and neither core's nor an extension's: its functions see every key. */
+static bool
+has_own_operator_class(const IndexStmt *statement, Oid relid, const IndexElem *column)
+{
+	Oid type;
+	Oid class;
+
+	if (column->opclass == NIL)
+		return false;
+	type = column->expr != NULL ? exprType(column->expr)
+	                            : get_atttype(relid, get_attnum(relid, column->name));
+	class = ResolveOpClass(column->opclass, type, statement->accessMethod,
+	                       get_index_am_oid(statement->accessMethod, false));
+	return class >= FirstNormalObjectId &&
+	       !OidIsValid(getExtensionOfObject(OperatorClassRelationId, class));
+}
+
 static void
 check_index(UtilityCommand *command, IndexStmt *statement)
 {
@@ -412,8 +441,13 @@ check_index(UtilityCommand *command, IndexStmt *statement)
 	if (calls_loose_function(statement->whereClause, NULL))
 		refuse_expression(relid);
 	foreach (cell, statement->indexParams)
-		if (calls_loose_function(lfirst_node(IndexElem, cell)->expr, NULL))
+	{
+		IndexElem *column = lfirst_node(IndexElem, cell);
+
+		if (calls_loose_function(column->expr, NULL) ||
+		    has_own_operator_class(statement, relid, column))
 			refuse_expression(relid);
+	}
 }
 
 /* Commands that compute stored expressions again. */

@@ -17,7 +17,7 @@ ALTER TABLE customer VALIDATE CONSTRAINT evil;
 
 -- ## CHECK as an oracle
 -- stock: leaks
--- guarded: refused 42501
+-- guarded: known (migrations add checks; the owner learns one bit from each that fails)
 \c - owner
 ALTER TABLE customer ADD CHECK (note NOT LIKE 'sec' || 'ret note of 5');
 SELECT 'sec' || 'ret customer 5 was found' WHERE :'LAST_ERROR_SQLSTATE' = '23514';
@@ -31,7 +31,7 @@ ALTER DOMAIN remark ADD CHECK (noisy(VALUE));
 
 -- ## a domain's constraint as an oracle
 -- stock: leaks
--- guarded: refused 42501
+-- guarded: known (migrations add checks; the owner learns one bit from each that fails)
 \c - owner
 ALTER DOMAIN remark ADD CHECK (VALUE NOT LIKE 'sec' || 'ret note of 5');
 SELECT 'sec' || 'ret customer 5 was found' WHERE :'LAST_ERROR_SQLSTATE' = '23514';
