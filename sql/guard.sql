@@ -153,6 +153,7 @@ BEGIN;
 SET LOCAL privacy_guard.purpose = 'gtest_care';
 SET LOCAL enable_seqscan = off;
 EXPLAIN (COSTS OFF) SELECT * FROM customers WHERE id = 1;
+RESET enable_seqscan;
 EXPLAIN (COSTS OFF) SELECT * FROM customers WHERE name LIKE 'name%';
 EXPLAIN (COSTS OFF) SELECT * FROM customers WHERE repeat(name, 2) = 'x';
 COMMIT;
