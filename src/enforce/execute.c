@@ -359,7 +359,6 @@ run_guarded(COMPAT_RUN_PARAMS)
 	{
 		frame_check_purpose(frame);
 		check_receiver(frame, query->dest);
-		frame->has_run = true;
 		cursor_watch(frame);
 	}
 	run_in_frame(frame, COMPAT_RUN_ARGS);

@@ -149,7 +149,6 @@ exempt_leave_integrity(bool was)
  */
 typedef struct KeyColumns
 {
-	Query *query;
 	Bitmapset *columns[2]; /* of the first two range table entries */
 } KeyColumns;
 
@@ -253,7 +252,7 @@ find_key_columns(Query *query, KeyColumns *keys)
 bool
 exempt_integrity_query(Query *query)
 {
-	KeyColumns keys = {.query = query};
+	KeyColumns keys = {{NULL}};
 	bool lookup = query->commandType == CMD_SELECT && !validating_foreign_key;
 
 	if (!exempt_integrity_context() || query->commandType == CMD_INSERT ||

@@ -40,7 +40,6 @@ typedef struct Frame
 	Oid role;
 	TimestampTz now;
 	bool exempt;
-	bool has_run;
 	int n_tables;
 	FrameTable *tables;
 	uint8 *judged; /* partitions of subjects, one bit each; NULL when nobody asks */

@@ -4,9 +4,8 @@
  *
  * A hash table in shared memory of fixed size, one entry for each role, purpose, relation,
  * statement fingerprint and reason.  ReportShared.lock guards all of it; the counters are advanced
- * under the shared lock, entries are made under the exclusive one.  When it is full, further
- * combinations are counted together under the fingerprint 0 where that entry exists, and in
- * "lost" otherwise.
+ * under the shared lock, entries are made under the exclusive one.  When it is full, statements of
+ * further combinations are not counted, and the server's log says so once.
  */
 #include "postgres.h"
 
@@ -49,7 +48,7 @@ typedef struct ReportEntry
 typedef struct ReportShared
 {
 	LWLock lock;
-	pg_atomic_uint64 lost;
+	bool full; /* an entry found no room since the last reset */
 } ReportShared;
 
 static ReportShared *shared = NULL;
@@ -75,7 +74,7 @@ report_shmem_attach(void)
 	if (!found)
 	{
 		LWLockInitialize(&shared->lock, LWLockNewTrancheId());
-		pg_atomic_init_u64(&shared->lost, 0);
+		shared->full = false;
 	}
 	LWLockRegisterTranche(shared->lock.tranche, "privacy_guard_report");
 	entries = ShmemInitHash("privacy_guard report entries", REPORT_ENTRIES, REPORT_ENTRIES, &info,
@@ -95,6 +94,7 @@ count(const ReportKey *key, uint64 rows)
 {
 	ReportEntry *entry;
 	bool found;
+	bool first_lost;
 
 	LWLockAcquire(&shared->lock, LW_SHARED);
 	entry = hash_search(entries, key, HASH_FIND, NULL);
@@ -106,9 +106,7 @@ count(const ReportKey *key, uint64 rows)
 
 	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
 	entry = hash_search(entries, key, HASH_ENTER_NULL, &found);
-	if (entry == NULL)
-		pg_atomic_fetch_add_u64(&shared->lost, 1);
-	else
+	if (entry != NULL)
 	{
 		if (!found)
 		{
@@ -119,7 +117,12 @@ count(const ReportKey *key, uint64 rows)
 		}
 		entry_count(entry, rows);
 	}
+	first_lost = entry == NULL && !shared->full;
+	shared->full |= entry == NULL;
 	LWLockRelease(&shared->lock);
+	if (first_lost)
+		ereport(LOG, (errmsg("the enforcement report of privacy_guard is full"),
+		              errhint("Start it afresh with privacy_guard.reset_enforcement_report().")));
 }
 
 static ReportKey
@@ -221,6 +224,7 @@ report_reset(PG_FUNCTION_ARGS)
 	while ((entry = hash_seq_search(&seq)) != NULL)
 		if (entry->key.database == MyDatabaseId)
 			hash_search(entries, &entry->key, HASH_REMOVE, NULL);
+	shared->full = false;
 	LWLockRelease(&shared->lock);
 	PG_RETURN_VOID();
 }
