@@ -50,45 +50,34 @@ ROLLBACK;
 DO $$ BEGIN EXECUTE 'COPY regress_uc.customer TO ''/dev/null'''; END $$;
 
 -- COPY FROM: as superuser, past row security, and as application, under it.
-COPY customer FROM STDIN;
-3	cleo
-\.
+\! printf '3\tcleo\n' > utility_copy.data
+\copy customer FROM 'utility_copy.data'
 BEGIN; SET LOCAL privacy_guard.purpose = 'uc_mail';
-COPY customer FROM STDIN;
-3	cleo
-\.
+\! printf '3\tcleo\n' > utility_copy.data
+\copy customer FROM 'utility_copy.data'
 SAVEPOINT s;
-COPY customer FROM STDIN;
-4	dan
-\.
+\! printf '4\tdan\n' > utility_copy.data
+\copy customer FROM 'utility_copy.data'
 ROLLBACK TO s;
-COPY visit FROM STDIN WITH (FORMAT csv);
-30,3,2025-04-01
-31,3,2025-04-02
-\.
+\! printf '30,3,2025-04-01\n31,3,2025-04-02\n' > utility_copy.data
+\copy visit FROM 'utility_copy.data' WITH (FORMAT csv)
 SAVEPOINT s;
-COPY visit FROM STDIN WITH (FORMAT csv);
-30,4,2025-04-01
-\.
+\! printf '30,4,2025-04-01\n' > utility_copy.data
+\copy visit FROM 'utility_copy.data' WITH (FORMAT csv)
 ROLLBACK;
 BEGIN; SET LOCAL privacy_guard.purpose = 'uc_mail'; SET LOCAL ROLE regress_uc_app;
-COPY customer (name, id) FROM STDIN WITH (FORMAT csv, HEADER);
-name,id
-cleo,3
-\.
-COPY visit FROM STDIN WHERE customer_id = 3;
-30	3	2025-04-01
-40	4	2025-04-01
-\.
+\! printf 'name,id\ncleo,3\n' > utility_copy.data
+\copy customer (name, id) FROM 'utility_copy.data' WITH (FORMAT csv, HEADER)
+\! printf '30\t3\t2025-04-01\n40\t4\t2025-04-01\n' > utility_copy.data
+\copy visit FROM 'utility_copy.data' WHERE customer_id = 3
 SELECT * FROM customer;
 SELECT * FROM visit ORDER BY id;
 SAVEPOINT s;
-COPY customer FROM STDIN;
-5	eve
-\.
+\! printf '5\teve\n' > utility_copy.data
+\copy customer FROM 'utility_copy.data'
 ROLLBACK TO s;
-COPY customer (shout) FROM STDIN;
-\.
+\! printf '' > utility_copy.data
+\copy customer (shout) FROM 'utility_copy.data'
 ROLLBACK TO s;
 COPY customer FROM '/nowhere';
 ROLLBACK TO s;
@@ -98,16 +87,16 @@ ROLLBACK;
 REVOKE ALL ON customer FROM regress_uc_app;
 GRANT INSERT (id) ON customer TO regress_uc_app;
 BEGIN; SET LOCAL privacy_guard.purpose = 'uc_mail'; SET LOCAL ROLE regress_uc_app;
-COPY customer FROM STDIN;
-\.
+\! printf '' > utility_copy.data
+\copy customer FROM 'utility_copy.data'
 ROLLBACK;
 BEGIN; SET LOCAL privacy_guard.purpose = 'uc_mail'; SET LOCAL ROLE regress_uc_app;
-COPY customer (id) FROM STDIN WHERE id > 1;
-\.
+\! printf '' > utility_copy.data
+\copy customer (id) FROM 'utility_copy.data' WHERE id > 1
 ROLLBACK;
 BEGIN READ ONLY; SET LOCAL privacy_guard.purpose = 'uc_mail'; SET LOCAL ROLE regress_uc_app;
-COPY customer (id) FROM STDIN;
-\.
+\! printf '' > utility_copy.data
+\copy customer (id) FROM 'utility_copy.data'
 ROLLBACK;
 GRANT ALL ON customer TO regress_uc_app;
 -- A tenant's own policy: core's refusal stays.
@@ -116,15 +105,15 @@ CREATE POLICY tenant ON plain USING (id < 3);
 SELECT privacy_guard.protect('plain', subject_column => 'id', subject_category => 'uc_customer');
 SELECT privacy_guard.permit('plain', 'uc_mail');
 BEGIN; SET LOCAL privacy_guard.purpose = 'uc_mail'; SET LOCAL ROLE regress_uc_app;
-COPY plain FROM STDIN;
-\.
+\! printf '' > utility_copy.data
+\copy plain FROM 'utility_copy.data'
 ROLLBACK;
 SELECT privacy_guard.unprotect('plain');
 DROP POLICY tenant ON plain;
 ALTER TABLE plain DISABLE ROW LEVEL SECURITY;
 -- The extension's own tables.
-COPY privacy_guard.purpose_grant FROM STDIN;
-\.
+\! printf '' > utility_copy.data
+\copy privacy_guard.purpose_grant FROM 'utility_copy.data'
 
 -- EXPLAIN ANALYZE tells hidden from absent.
 BEGIN; SET LOCAL privacy_guard.purpose = 'uc_mail';
@@ -186,3 +175,4 @@ SELECT privacy_guard.revoke_purpose(p, r) FROM unnest(ARRAY['uc_mail', 'uc_expor
 SELECT privacy_guard.revoke_collection(p, current_user::regrole) FROM unnest(ARRAY['uc_mail', 'uc_export']) p;
 SELECT privacy_guard.drop_purpose('uc_mail'), privacy_guard.drop_purpose('uc_export');
 DROP ROLE regress_uc_owner, regress_uc_app;
+\! rm utility_copy.data

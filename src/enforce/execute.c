@@ -233,7 +233,8 @@ check_execution(QueryDesc *query, int eflags)
 
 	if (policy_state() == POLICY_ABSENT)
 		return NULL;
-	utility_role_note_guards();
+	if (policy_state() > POLICY_EMPTY)
+		utility_role_note_guards();
 	request = request_of(query, eflags);
 	if (request.touched == NIL)
 		return NULL;

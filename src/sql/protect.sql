@@ -38,7 +38,8 @@ END $$;
 COMMENT ON FUNCTION privacy_guard_internal.key_type(regclass, name) IS
     'The type of key that a subject column holds: bigint, uuid or text. Errors: 42703, 42804.';
 
-CREATE FUNCTION privacy_guard_internal.via_parent(child regclass, via name) RETURNS regclass
+CREATE FUNCTION privacy_guard_internal.via_parent(child regclass, via name, missing_ok boolean DEFAULT false)
+    RETURNS regclass
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     parent regclass;
@@ -49,14 +50,14 @@ BEGIN
      WHERE c.conrelid = child AND c.contype = 'f' AND c.convalidated
        AND cardinality(c.conkey) = 1 AND a.attname = via
      ORDER BY c.oid LIMIT 1;
-    IF NOT FOUND THEN
+    IF NOT FOUND AND NOT missing_ok THEN
         RAISE EXCEPTION 'column "%" of table % is not a validated foreign key of one column', via, child
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'subject_via needs a foreign key that references the guarded table which knows the data subject.';
     END IF;
     RETURN parent;
 END $$;
-COMMENT ON FUNCTION privacy_guard_internal.via_parent(regclass, name) IS
+COMMENT ON FUNCTION privacy_guard_internal.via_parent(regclass, name, boolean) IS
     'The table that a foreign-key column references. Errors: 42703, 22023.';
 
 -- ---- relations ----
@@ -383,7 +384,7 @@ BEGIN
     SELECT g.relation INTO dependant FROM privacy_guard.guarded_table g
      WHERE g.subject_via IS NOT NULL AND g.relation <> unprotect.relation
        AND EXISTS (SELECT FROM pg_class c WHERE c.oid = g.relation)
-       AND privacy_guard_internal.via_parent(g.relation, g.subject_via) = unprotect.relation;
+       AND privacy_guard_internal.via_parent(g.relation, g.subject_via, missing_ok => true) = unprotect.relation;
     IF FOUND THEN
         RAISE EXCEPTION 'table % reaches its data subjects through table %', dependant, relation
             USING ERRCODE = 'dependent_objects_still_exist', HINT = 'Unprotect that table first.';
