@@ -130,6 +130,8 @@ reads_past_guards(Oid function)
 		       function == F_PG_LOGICAL_SLOT_PEEK_CHANGES ||
 		       function == F_PG_LOGICAL_SLOT_GET_BINARY_CHANGES ||
 		       function == F_PG_LOGICAL_SLOT_PEEK_BINARY_CHANGES;
+	if (function == policy_guard_function()) /* in every guarded plan: not worth a look */
+		return false;
 	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
 	if (!HeapTupleIsValid(tuple))
 		return false;
