@@ -51,8 +51,9 @@ static const struct config_enum_entry withheld_options[] = {
     {NULL, 0, false},
 };
 
-/* Has anything been declared by SET since the last transaction ended? */
-static bool declared = false;
+/* Which of the two has SET declared since the last transaction ended? */
+static bool purpose_declared = false;
+static bool application_user_declared = false;
 
 static bool check_purpose(char **newval, void **extra, GucSource source);
 static bool check_application_user(char **newval, void **extra, GucSource source);
@@ -110,7 +111,7 @@ check_purpose(char **newval, void **extra, GucSource source)
 	const char *s = *newval;
 	bool label_start = true;
 
-	declared |= source == PGC_S_SESSION;
+	purpose_declared |= source == PGC_S_SESSION;
 	if (*s == '\0')
 		return true;
 	if (strlen(s) > 255)
@@ -140,7 +141,7 @@ check_purpose(char **newval, void **extra, GucSource source)
 static bool
 check_application_user(char **newval, void **extra, GucSource source)
 {
-	declared |= source == PGC_S_SESSION;
+	application_user_declared |= source == PGC_S_SESSION;
 	for (const char *s = *newval; *s; s++)
 		if ((unsigned char) *s < 0x20 || *s == 0x7f)
 		{
@@ -151,16 +152,21 @@ check_application_user(char **newval, void **extra, GucSource source)
 }
 
 static void
+end_declaration(const char *setting, bool *declared)
+{
+	/* A NULL value from the session's own source means RESET. */
+	if (*declared)
+		(void) set_config_option(setting, NULL, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SET, true, 0,
+		                         false);
+	*declared = false;
+}
+
+static void
 end_declarations(XactEvent event, void *arg)
 {
 	if ((event != XACT_EVENT_PRE_COMMIT && event != XACT_EVENT_PRE_PREPARE) ||
-	    purpose_scope != SCOPE_TRANSACTION || !declared || IsParallelWorker())
+	    purpose_scope != SCOPE_TRANSACTION || IsParallelWorker())
 		return;
-
-	/* A NULL value from the session's own source means RESET. */
-	(void) set_config_option("privacy_guard.purpose", NULL, PGC_USERSET, PGC_S_SESSION,
-	                         GUC_ACTION_SET, true, 0, false);
-	(void) set_config_option("privacy_guard.application_user", NULL, PGC_USERSET, PGC_S_SESSION,
-	                         GUC_ACTION_SET, true, 0, false);
-	declared = false;
+	end_declaration("privacy_guard.purpose", &purpose_declared);
+	end_declaration("privacy_guard.application_user", &application_user_declared);
 }
