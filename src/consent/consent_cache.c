@@ -205,13 +205,6 @@ consent_change_advance(uint32 partition)
 		pg_atomic_fetch_add_u32(&cache->change[partition], 1);
 }
 
-void
-consent_change_advance_all(void)
-{
-	for (int i = 0; i < CHANGE_PARTITIONS; i++)
-		consent_change_advance(i);
-}
-
 uint32
 consent_change_strict_counter(uint32 partition)
 {

@@ -52,7 +52,6 @@ extern void consent_cache_put(const CacheTag *tag, uint32 hash, const CacheFacts
 extern uint32 consent_change_partition(int32 category, SubjectKey key);
 extern pg_atomic_uint32 *consent_change_counter(uint32 partition); /* never 0 */
 extern void consent_change_advance(uint32 partition);
-extern void consent_change_advance_all(void);
 
 /* Those among the changes that may have taken a permission away. */
 extern uint32 consent_change_strict_counter(uint32 partition);

@@ -134,10 +134,10 @@ static bool
 still_permitted(const PortalMemory *memory, const Reading *reading)
 {
 	Oid role = reading->role == memory->user ? GetUserId() : reading->role;
-	const GuardedRelation *relation = policy_relation(reading->relid);
+	const GuardedRelation *relation = policy_guarded(reading->relid);
 	const Purpose *purpose;
 
-	if (relation == NULL || relation->table == NULL)
+	if (relation == NULL)
 		return true;
 	if (reading->exempt)
 		return exempt_execution(role, NULL);

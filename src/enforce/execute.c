@@ -91,7 +91,6 @@ request_of(QueryDesc *query, int eflags)
 	{
 		RangeTblEntry *rte = lfirst_node(RangeTblEntry, cell);
 		bool is_result;
-		const GuardedRelation *relation;
 
 		rti++;
 		if (rte->rtekind != RTE_RELATION)
@@ -99,8 +98,7 @@ request_of(QueryDesc *query, int eflags)
 		is_result = plan->resultRelations != NIL && list_member_int(plan->resultRelations, rti);
 		if (is_result && !request.explain_only)
 			check_written(rte->relid);
-		relation = policy_relation(rte->relid);
-		if (relation == NULL || relation->table == NULL)
+		if (policy_guarded(rte->relid) == NULL)
 			continue;
 		request.touched = lappend_oid(request.touched, rte->relid);
 		if (is_result && plan->commandType != CMD_INSERT)

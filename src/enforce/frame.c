@@ -42,9 +42,9 @@ guarded_among(List *relids)
 
 	foreach (cell, relids)
 	{
-		const GuardedRelation *relation = policy_relation(lfirst_oid(cell));
+		const GuardedRelation *relation = policy_guarded(lfirst_oid(cell));
 
-		if (relation != NULL && relation->table != NULL)
+		if (relation != NULL)
 			tables = list_append_unique_ptr(tables, relation->table);
 	}
 	return tables;

@@ -53,12 +53,10 @@ static bool
 is_guarded(PlannedStmt *stmt, Index rti)
 {
 	RangeTblEntry *rte = rt_fetch(rti, stmt->rtable);
-	const GuardedRelation *relation;
 
 	if (rte->rtekind != RTE_RELATION)
 		return rte->rtekind != RTE_VALUES;
-	relation = policy_relation(rte->relid);
-	return relation != NULL && relation->table != NULL;
+	return policy_guarded(rte->relid) != NULL;
 }
 
 static bool

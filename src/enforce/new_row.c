@@ -138,8 +138,8 @@ check_new_row(PG_FUNCTION_ARGS)
 		                errmsg("check_new_row() is an AFTER ROW trigger function")));
 	tuple =
 	    TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newtuple : trigger->tg_trigtuple;
-	relation = policy_relation(RelationGetRelid(trigger->tg_relation));
-	if (relation == NULL || relation->table == NULL)
+	relation = policy_guarded(RelationGetRelid(trigger->tg_relation));
+	if (relation == NULL)
 		PG_RETURN_POINTER(NULL);
 	frame = frame_of_writer(relation);
 	if (frame == NULL)

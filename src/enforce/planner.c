@@ -38,12 +38,7 @@ static int unpoliced_depth = 0;
 static const GuardedRelation *
 guarded(const RangeTblEntry *rte)
 {
-	const GuardedRelation *relation;
-
-	if (rte->rtekind != RTE_RELATION)
-		return NULL;
-	relation = policy_relation(rte->relid);
-	return relation != NULL && relation->table != NULL ? relation : NULL;
+	return rte->rtekind == RTE_RELATION ? policy_guarded(rte->relid) : NULL;
 }
 
 /*

@@ -41,10 +41,7 @@ make_policy(Oid role, Expr *qual, char command)
 static const GuardedRelation *
 guarded(Relation relation)
 {
-	const GuardedRelation *found =
-	    policy_state() > POLICY_EMPTY ? policy_relation(RelationGetRelid(relation)) : NULL;
-
-	return found != NULL && found->table != NULL ? found : NULL;
+	return policy_state() > POLICY_EMPTY ? policy_guarded(RelationGetRelid(relation)) : NULL;
 }
 
 static List *

@@ -38,14 +38,6 @@
 #include "enforce/verify.h"
 #include "policy/policy.h"
 
-static const GuardedRelation *
-guarded(Oid relid)
-{
-	const GuardedRelation *relation = OidIsValid(relid) ? policy_relation(relid) : NULL;
-
-	return relation != NULL && relation->table != NULL ? relation : NULL;
-}
-
 /* ---- COPY TO ---- */
 
 static Node *
@@ -99,7 +91,7 @@ utility_copy_out(PlannedStmt *planned)
 	SelectStmt *select;
 	RangeVar *from;
 
-	if (guarded(relid) == NULL)
+	if (policy_guarded(relid) == NULL)
 		return planned;
 	if (get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE)
 		refuse_partitioned(relid);
@@ -140,7 +132,7 @@ utility_copy_in_target(const CopyStmt *statement)
 		                       get_rel_name(relid)),
 		                errhint("Use ordinary commands, or announce it with "
 		                        "privacy_guard.break_glass().")));
-	return guarded(relid) != NULL ? relid : InvalidOid;
+	return policy_guarded(relid) != NULL ? relid : InvalidOid;
 }
 
 /* New rows are judged by the trigger; without it nothing would. */
@@ -187,7 +179,7 @@ utility_copy_in_is_ours(Oid relid)
 	if (check_enable_rls(relid, InvalidOid, true) != RLS_ENABLED)
 		return false;
 	rel = table_open(relid, NoLock);
-	ours = !has_policy_for(rel, guarded(relid));
+	ours = !has_policy_for(rel, policy_guarded(relid));
 	table_close(rel, NoLock);
 	return ours;
 }

@@ -89,8 +89,8 @@ utility_guarded_root(Oid relid)
 	family = find_all_inheritors(relid, NoLock, NULL);
 	foreach (cell, family)
 	{
-		relation = policy_relation(lfirst_oid(cell));
-		if (relation != NULL && relation->table != NULL)
+		relation = policy_guarded(lfirst_oid(cell));
+		if (relation != NULL)
 			return relation->table->relid;
 	}
 	return InvalidOid;
@@ -100,9 +100,9 @@ utility_guarded_root(Oid relid)
 static bool
 is_guard_column(Oid relid, int32 column)
 {
-	const GuardedRelation *relation = policy_relation(relid);
+	const GuardedRelation *relation = policy_guarded(relid);
 
-	for (int i = 0; relation != NULL && relation->table != NULL && i < relation->n_args; i++)
+	for (int i = 0; relation != NULL && i < relation->n_args; i++)
 		if (relation->arg[i] == column)
 			return true;
 	return false;
@@ -172,12 +172,12 @@ static bool
 is_subject_path(HeapTuple tuple, TupleDesc desc)
 {
 	Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
-	const GuardedRelation *relation = policy_relation(form->conrelid);
+	const GuardedRelation *relation = policy_guarded(form->conrelid);
 	bool isnull;
 	Datum columns = heap_getattr(tuple, Anum_pg_constraint_conkey, desc, &isnull);
 	ArrayType *array;
 
-	if (form->contype != CONSTRAINT_FOREIGN || relation == NULL || relation->table == NULL ||
+	if (form->contype != CONSTRAINT_FOREIGN || relation == NULL ||
 	    relation->table->n_subjects > 0 || isnull)
 		return false;
 	array = DatumGetArrayTypeP(columns);

@@ -145,10 +145,10 @@ check_create(UtilityCommand *command, const CreateStmt *statement, bool foreign)
 	foreach (cell, statement->inhRelations)
 	{
 		Oid parent = find_table(lfirst_node(RangeVar, cell), NoLock);
-		const GuardedRelation *relation = OidIsValid(parent) ? policy_relation(parent) : NULL;
+		const GuardedRelation *relation = policy_guarded(parent);
 		bool temporary = statement->relation->relpersistence == RELPERSISTENCE_TEMP;
 
-		if (relation == NULL || relation->table == NULL)
+		if (relation == NULL)
 			continue;
 		if (foreign || temporary)
 			refuse_foreign(parent);

@@ -35,12 +35,8 @@ static const GuardedRelation *
 guarded(VerifyContext *context, Index rti)
 {
 	RangeTblEntry *rte = rt_fetch(rti, context->plan->rtable);
-	const GuardedRelation *relation;
 
-	if (rte->rtekind != RTE_RELATION)
-		return NULL;
-	relation = policy_relation(rte->relid);
-	return relation != NULL && relation->table != NULL ? relation : NULL;
+	return rte->rtekind == RTE_RELATION ? policy_guarded(rte->relid) : NULL;
 }
 
 static void

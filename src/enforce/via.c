@@ -178,8 +178,8 @@ make_step(ViaStep *step, const ForeignKey *key, Oid key_type)
 	ScanKeyEntryInitialize(&step->key, 0, 1, BTEqualStrategyNumber, compared,
 	                       index->rd_indcollation[0], get_opcode(op), (Datum) 0);
 	index_close(index, AccessShareLock);
-	step->relation = policy_relation(step->relid);
-	if (step->relation == NULL || step->relation->table == NULL)
+	step->relation = policy_guarded(step->relid);
+	if (step->relation == NULL)
 		ereport(ERROR,
 		        (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 		         errmsg("table \"%s\" is not guarded, but the data subject is reached through it",

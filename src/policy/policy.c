@@ -448,6 +448,15 @@ policy_tables(void)
 	return relids;
 }
 
+/* NULL where the relation is not guarded. */
+const GuardedRelation *
+policy_guarded(Oid relid)
+{
+	const GuardedRelation *relation = policy_relation(relid);
+
+	return relation != NULL && relation->table != NULL ? relation : NULL;
+}
+
 /* The guarded table among relid and what it inherits from. */
 static GuardedTable *
 guarding_table(Generation *gen, Oid relid)

@@ -93,6 +93,7 @@ extern void *policy_pin(void);
 extern void policy_unpin(void *pin);
 
 extern const GuardedRelation *policy_relation(Oid relid);
+extern const GuardedRelation *policy_guarded(Oid relid);
 extern List *policy_tables(void); /* the oids of all guarded tables, without their children */
 extern const Purpose *policy_purpose(const char *path);
 extern const Rule *policy_rule(const GuardedTable *table, const Purpose *purpose);

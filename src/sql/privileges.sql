@@ -15,8 +15,8 @@ REVOKE ALL ON FUNCTION privacy_guard.enforcement_report(regclass, regrole) FROM 
 GRANT EXECUTE ON FUNCTION privacy_guard.enforcement_report(regclass, regrole)
     TO privacy_guard_steward, privacy_guard_auditor;
 
--- Three functions are in every role's plans, and check_new_row() is on the partitions that a role makes; their argument types, or the lack of anything to learn, keep SQL from
--- using them. They keep the privileges that functions are born with: to read a list of privileges would cost every
+-- Three functions are in every role's plans, and check_new_row() is on the partitions that a role makes. Their argument
+-- types, or the lack of anything to learn, keep SQL from using them. They keep the privileges that functions are born with: to read a list of privileges would cost every
 -- execution of every plan more than the guard itself.
 DO $$
 DECLARE
