@@ -9,6 +9,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 
+#include "audit/trail.h"
 #include "consent/change.h"
 #include "enforce/execute.h"
 #include "enforce/exempt.h"
@@ -37,6 +38,7 @@ _PG_init(void)
 	shmem_init();
 	policy_init();
 	change_init();
+	trail_init();
 	exempt_init();
 	rls_init();
 	planner_init();

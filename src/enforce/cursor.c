@@ -140,7 +140,7 @@ still_permitted(const PortalMemory *memory, const Reading *reading)
 	if (relation == NULL)
 		return true;
 	if (reading->exempt)
-		return exempt_execution(role, NULL);
+		return exempt_execution(role, NULL) != EXEMPT_NOT;
 	purpose = policy_purpose(reading->purpose);
 	return purpose != NULL && purpose->version == reading->version &&
 	       policy_entitled(role, purpose) && policy_rule(relation->table, purpose)->permitted;

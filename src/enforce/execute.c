@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "access/parallel.h"
 #include "access/transam.h"
 #include "catalog/catalog.h"
 #include "catalog/pg_namespace.h"
@@ -16,8 +17,11 @@
 #include "catalog/pg_class.h"
 #include "access/htup_details.h"
 
+#include "audit/trail.h"
+#include "audit/who.h"
 #include "compat.h"
 #include "consent/change.h"
+#include "enforce/collect.h"
 #include "enforce/cursor.h"
 #include "enforce/execute.h"
 #include "enforce/exempt.h"
@@ -171,6 +175,15 @@ may_export(const Frame *frame)
 	return !hides_rows(frame, true) || frame->purpose->export_allowed;
 }
 
+static bool
+reads_rows(const Frame *frame)
+{
+	for (int i = 0; i < frame->n_tables; i++)
+		if (frame->tables[i].is_read)
+			return true;
+	return false;
+}
+
 static void
 refuse_export(const Frame *frame, const char *target)
 {
@@ -184,27 +197,32 @@ refuse_export(const Frame *frame, const char *target)
 	                 "a purpose that allows export.")));
 }
 
-/* Rows of guarded tables must not settle where nothing guards them. */
+/* Rows of guarded tables must not settle where nothing guards them, or it is an export. */
 static void
-check_targets(const Frame *frame, PlannedStmt *plan)
+check_targets(Frame *frame, PlannedStmt *plan)
 {
 	Oid target;
 
-	if (plan->resultRelations == NIL || may_export(frame))
+	if (plan->resultRelations == NIL || !reads_rows(frame))
 		return;
 	target = lineage_unguarded_target(plan);
-	if (OidIsValid(target))
+	if (!OidIsValid(target))
+		return;
+	if (!may_export(frame))
 		refuse_export(frame, get_rel_name(target));
+	frame->exports = true;
 }
 
 /* CREATE TABLE AS, SELECT INTO and materialized views. */
 static void
-check_receiver(const Frame *frame, const DestReceiver *dest)
+check_receiver(Frame *frame, const DestReceiver *dest)
 {
-	if (dest != NULL && !may_export(frame) &&
-	    (dest->mydest == DestTransientRel ||
-	     (dest->mydest == DestIntoRel && !utility_fills_temporary())))
+	if (dest == NULL || (dest->mydest != DestTransientRel &&
+	                     (dest->mydest != DestIntoRel || utility_fills_temporary())))
+		return;
+	if (!may_export(frame))
 		refuse_export(frame, NULL);
+	frame->exports = true;
 }
 
 /*
@@ -237,6 +255,8 @@ check_execution(QueryDesc *query, int eflags)
 	if (request.touched == NIL)
 		return NULL;
 
+	if (!request.explain_only)
+		trail_prepare();
 	frame = frame_prepare(&request);
 	if (frame == NULL)
 		return NULL;
@@ -290,6 +310,8 @@ typedef struct Entered
 {
 	Frame *frame;
 	bool integrity;
+	bool announced; /* to parallel workers */
+	uint32 execution;
 } Entered;
 
 /*
@@ -309,12 +331,18 @@ enter(Frame *frame)
 
 	entered.integrity = exempt_enter_integrity();
 	entered.frame = frame_enter(frame);
+	entered.announced = frame != NULL && frame->execution != 0 && frame->query != NULL &&
+	                    frame->query->plannedstmt->parallelModeNeeded && !IsParallelWorker();
+	if (entered.announced)
+		entered.execution = who_announce_execution(frame->execution);
 	return entered;
 }
 
 static void
 leave(const Entered *entered)
 {
+	if (entered->announced)
+		who_announce_execution(entered->execution);
 	frame_leave(entered->frame);
 	exempt_leave_integrity(entered->integrity);
 }
@@ -337,11 +365,14 @@ run_in_frame(Frame *frame, COMPAT_RUN_PARAMS)
 	{
 		call_run(COMPAT_RUN_ARGS);
 	}
-	PG_FINALLY();
+	PG_CATCH();
 	{
 		leave(&entered);
+		access_note_error(geterrcode());
+		PG_RE_THROW();
 	}
 	PG_END_TRY();
+	leave(&entered);
 }
 
 static void
@@ -359,6 +390,7 @@ run_guarded(COMPAT_RUN_PARAMS)
 		frame_check_purpose(frame);
 		check_receiver(frame, query->dest);
 		cursor_watch(frame);
+		collect_open(frame);
 	}
 	run_in_frame(frame, COMPAT_RUN_ARGS);
 	if (frame != NULL)
@@ -453,14 +485,18 @@ finish(QueryDesc *query)
 	{
 		call_finish(query);
 	}
-	PG_FINALLY();
+	PG_CATCH();
 	{
 		leave(&entered);
+		access_note_error(geterrcode());
+		PG_RE_THROW();
 	}
 	PG_END_TRY();
+	leave(&entered);
 	if (frame != NULL)
 	{
 		frame_close(frame);
+		collect_close(frame);
 		report_withheld(frame);
 	}
 }

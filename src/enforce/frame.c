@@ -122,6 +122,12 @@ frame_create(QueryDesc *query)
 	return frame;
 }
 
+static bool
+is_exempt(const Frame *frame)
+{
+	return frame->explain_only || frame->exempt != EXEMPT_NOT;
+}
+
 Frame *
 frame_prepare(const FrameRequest *request)
 {
@@ -146,10 +152,10 @@ frame_prepare(const FrameRequest *request)
 	    MemoryContextAllocZero(frame->context, list_length(tables) * sizeof(FrameTable));
 	read = guarded_among(request->read);
 	changed = guarded_among(request->changed);
+	frame->explain_only = request->explain_only;
 	frame->exempt =
-	    request->explain_only ||
 	    exempt_execution(frame->role, request->query ? request->query->sourceText : NULL);
-	if (!frame->exempt)
+	if (!is_exempt(frame))
 		frame->purpose = declared_purpose();
 	foreach (cell, tables)
 	{
@@ -158,7 +164,7 @@ frame_prepare(const FrameRequest *request)
 		entry->table = lfirst(cell);
 		entry->is_read = list_member_ptr(read, entry->table);
 		entry->is_changed = list_member_ptr(changed, entry->table);
-		if (frame->exempt)
+		if (is_exempt(frame))
 			entry->verdict = FRAME_PASS;
 		else if (policy_state() == POLICY_PENDING)
 			check_pending(entry);
@@ -250,6 +256,7 @@ check_table(Frame *frame, FrameTable *entry)
 		         errhint("Leave row_security on. For a whole dump, let a data steward exempt the "
 		                 "role with privacy_guard.exempt_role().")));
 	entry->verdict = FRAME_DECIDE;
+	entry->rule = rule;
 	entry->mask = rule->mask;
 }
 

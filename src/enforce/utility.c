@@ -26,6 +26,7 @@
 #include "utils/memutils.h"
 
 #include "compat.h"
+#include "enforce/collect.h"
 #include "enforce/cursor.h"
 #include "enforce/exempt.h"
 #include "enforce/utility.h"
@@ -420,17 +421,25 @@ run_copy_in(UTILITY_PARAMS)
 	    AllocSetContextCreate(CurrentMemoryContext, "privacy_guard COPY", ALLOCSET_SMALL_SIZES);
 	frame = utility_copy_in_frame(relid);
 	if (frame != NULL)
+	{
 		frame_open(frame, context_of_copy);
+		collect_open(frame);
+	}
 	previous = frame_enter(frame);
 	PG_TRY();
 	{
 		copy_in(relid, UTILITY_ARGS);
 	}
-	PG_FINALLY();
+	PG_CATCH();
 	{
 		frame_leave(previous);
+		access_note_error(geterrcode());
+		PG_RE_THROW();
 	}
 	PG_END_TRY();
+	frame_leave(previous);
+	if (frame != NULL)
+		collect_close(frame);
 	MemoryContextDelete(context_of_copy);
 }
 

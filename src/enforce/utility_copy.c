@@ -95,7 +95,7 @@ utility_copy_out(PlannedStmt *planned)
 		return planned;
 	if (get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE)
 		refuse_partitioned(relid);
-	if (get_rel_relkind(relid) != RELKIND_RELATION || exempt_execution(GetUserId(), NULL))
+	if (get_rel_relkind(relid) != RELKIND_RELATION)
 		return planned;
 
 	planned = copyObject(planned);
