@@ -17,7 +17,7 @@ DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 SOURCE_HEADERS = $(wildcard src/*.h src/*/*.h)
 
 # Topic files of the install script, in the order in which they depend on each other.
-SQL_PARTS = $(addprefix src/sql/, prelude.sql types.sql catalog.sql ledger.sql audit_tables.sql guard.sql verb.sql \
+SQL_PARTS = $(addprefix src/sql/, prelude.sql types.sql catalog.sql ledger.sql audit_tables.sql audit_event.sql guard.sql verb.sql \
 	purpose.sql protect.sql subject.sql consent.sql basis.sql confirm.sql import.sql operate.sql utility.sql \
 	explain.sql coverage.sql views.sql privileges.sql)
 

@@ -31,6 +31,7 @@
 #include "audit/who.h"
 #include "guc.h"
 #include "policy/policy.h"
+#include "policy/verb.h"
 #include "types/subject_set.h"
 
 /* So much may wait for the end of a transaction. */
@@ -137,6 +138,18 @@ trail_prepare(void)
 	}
 }
 
+void
+trail_try_prepare(void)
+{
+	Size missing = 2 * DENIAL_SIZE - Min(denial_reserve, 2 * DENIAL_SIZE);
+
+	if (missing > 0 && trail_is_on() && audit_ring_try_reserve(missing))
+	{
+		spoken_for += missing;
+		denial_reserve += missing;
+	}
+}
+
 /* ---- saying ---- */
 
 void
@@ -231,7 +244,8 @@ trail_keep(const TrailMessage *message, Size reserved, int nest_level)
 static void
 put_event(RecordWriter *writer, const TrailEvent *event, uint32 execution)
 {
-	RecordFragment who = who_fragment(GetUserId());
+	/* In a function of ours, who called it. */
+	RecordFragment who = who_fragment(verb_in_progress() ? verb_invoker() : GetUserId());
 
 	record_uint(writer, FIELD_KIND, event->kind);
 	record_time(writer, GetCurrentTimestamp());
@@ -328,10 +342,12 @@ say_denial(uint64 count)
 		record_uint(&writer, FIELD_COUNT, count);
 	(void) record_end(&writer, 0, &message.record, &message.record_length);
 	size = AUDIT_MESSAGE_SIZE(message.record_length, 0);
-	if (denial_reserve < size && !audit_ring_try_reserve(size))
+	if (denial_reserve < size)
+		trail_try_prepare();
+	if (denial_reserve < size)
 		return false;
-	trail_push(&message, Min(size, denial_reserve));
-	denial_reserve -= Min(size, denial_reserve);
+	trail_push(&message, size);
+	denial_reserve -= size;
 	return true;
 }
 
@@ -342,11 +358,20 @@ say_counted_denials(void)
 		last_denial.again = 0;
 }
 
+/* Equal denials of different transactions are records of their own. */
+static void
+end_counting(void)
+{
+	say_counted_denials();
+	if (last_denial.again == 0)
+		last_denial.reason = NULL;
+}
+
 /* Long names: leave out what is least needed. */
 static void
-encode_denial(Oid relation, const char *reason)
+encode_denial(RecordKind kind, Oid relation, const char *reason)
 {
-	TrailEvent event = {.kind = RECORD_DENIAL,
+	TrailEvent event = {.kind = kind,
 	                    .purpose = guc_purpose,
 	                    .relation = relation,
 	                    .sqlstate = "42501",
@@ -364,8 +389,8 @@ encode_denial(Oid relation, const char *reason)
 	}
 }
 
-int
-errdenial(Oid relation, const char *reason)
+static int
+deny(RecordKind kind, Oid relation, const char *reason)
 {
 	if (IsParallelWorker() || !trail_is_on())
 		return 0;
@@ -375,13 +400,29 @@ errdenial(Oid relation, const char *reason)
 		return 0;
 	}
 	say_counted_denials();
+	if (last_denial.again > 0)
+		ereport(LOG, (errmsg("%llu refusals found no space in the audit log",
+		                     (unsigned long long) last_denial.again),
+		              errhint("Raise privacy_guard.audit_buffers.")));
 	last_denial.role = GetUserId();
 	last_denial.relation = relation;
 	last_denial.reason = reason;
 	strlcpy(last_denial.purpose, guc_purpose, sizeof(last_denial.purpose));
-	encode_denial(relation, reason);
+	encode_denial(kind, relation, reason);
 	last_denial.again = say_denial(1) ? 0 : 1;
 	return 0;
+}
+
+int
+errdenial(Oid relation, const char *reason)
+{
+	return deny(RECORD_DENIAL, relation, reason);
+}
+
+int
+errtamper(Oid relation, const char *reason)
+{
+	return deny(RECORD_TAMPER, relation, reason);
 }
 
 /* ---- the ends of transactions ---- */
@@ -482,8 +523,7 @@ settle_reserve(void)
 static void
 say_at_commit(void)
 {
-	say_counted_denials();
-	last_denial.reason = NULL;
+	end_counting();
 	say_all_kept_early();
 	if (must_wait())
 	{
@@ -496,8 +536,7 @@ static void
 say_at_abort(void)
 {
 	access_abandon_all(1);
-	say_counted_denials();
-	last_denial.reason = NULL;
+	end_counting();
 	roll_back_kept(1);
 	say_all_kept();
 	end_said_early(1, true);

@@ -23,6 +23,9 @@ extern bool trail_is_on(void);
  */
 extern void trail_prepare(void);
 
+/* The same where nothing may wait: best effort. */
+extern void trail_try_prepare(void);
+
 /* A record other than of an access: who and when is filled in.  NULL or 0 leaves a field out. */
 typedef struct TrailEvent
 {
@@ -54,6 +57,9 @@ extern void trail_event(const TrailEvent *event);
  * Never waits, never raises.
  */
 extern int errdenial(Oid relation, const char *reason);
+
+/* The same of an attempt to change what the guard or the log relies on. */
+extern int errtamper(Oid relation, const char *reason);
 
 /* Wait until the log holds everything that was said by anybody so far.  May raise. */
 extern void trail_flush(void);

@@ -45,11 +45,11 @@ static void
 refuse_internal(Oid relid)
 {
 	if (!verb_in_progress() && !creating_extension)
-		ereport(ERROR,
-		        (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-		         errmsg("table \"%s\" is written by the functions of privacy_guard only",
-		                get_rel_name(relid)),
-		         errhint("Call the function in schema privacy_guard that makes the change.")));
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+		                errmsg("table \"%s\" is written by the functions of privacy_guard only",
+		                       get_rel_name(relid)),
+		                errhint("Call the function in schema privacy_guard that makes the change."),
+		                errtamper(relid, "internal_table")));
 }
 
 /* What the guard relies on could be undone in the system catalogs. */
@@ -58,12 +58,12 @@ refuse_catalog(Oid relid)
 {
 	/* allow_system_table_mods is any superuser's to set. */
 	if (!creating_extension && !IsBinaryUpgrade && !exempt_glass_is_broken())
-		ereport(
-		    ERROR,
-		    (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-		     errmsg("system catalog \"%s\" cannot be written while tables are guarded",
-		            get_rel_name(relid)),
-		     errhint("Use ordinary commands, or announce it with privacy_guard.break_glass().")));
+		ereport(ERROR,
+		        (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+		         errmsg("system catalog \"%s\" cannot be written while tables are guarded",
+		                get_rel_name(relid)),
+		         errhint("Use ordinary commands, or announce it with privacy_guard.break_glass()."),
+		         errtamper(relid, "system_catalog")));
 }
 
 static void
@@ -139,7 +139,8 @@ refuse_unguarded(Oid relid)
 	                errmsg("the plan reads or writes guarded table \"%s\" without its guard",
 	                       get_rel_name(relid)),
 	                errhint("Run the statement again. If it fails again, another extension may "
-	                        "have changed the plan.")));
+	                        "have changed the plan."),
+	                errdenial(relid, "unguarded_plan")));
 }
 
 /* Does any table hide rows in this execution? */
@@ -166,7 +167,8 @@ refuse_instrumented(const Frame *frame, const QueryDesc *query)
 		                       "from absent ones",
 		                       get_rel_name(frame->tables[0].table->relid)),
 		                errhint("Use EXPLAIN without ANALYZE, or announce it with "
-		                        "privacy_guard.break_glass().")));
+		                        "privacy_guard.break_glass()."),
+		                errdenial(frame->tables[0].table->relid, "explain_analyze")));
 }
 
 static bool
@@ -194,7 +196,8 @@ refuse_export(const Frame *frame, const char *target)
 	                : errmsg("rows read for purpose \"%s\" may not go into an unguarded table",
 	                         frame->purpose->path),
 	         errhint("Use a temporary table, let a data steward protect() the target, or work for "
-	                 "a purpose that allows export.")));
+	                 "a purpose that allows export."),
+	         errdenial(frame->tables[0].table->relid, "export")));
 }
 
 /* Rows of guarded tables must not settle where nothing guards them, or it is an export. */

@@ -81,7 +81,8 @@ refuse_row(const GuardedRelation *relation, const Purpose *purpose)
 	             : errmsg("new row of guarded table \"%s\" is not permitted for purpose \"%s\"",
 	                      name, purpose->path),
 	         errhint("Record the data subject's consent or other legal basis first, or work for a "
-	                 "purpose that has one.")));
+	                 "purpose that has one."),
+	         errdenial(relation->table->relid, "new_row")));
 }
 
 static void
@@ -92,7 +93,8 @@ refuse_consent(const GuardedRelation *relation)
 	         errmsg("the consent column of guarded table \"%s\" cannot be written like this",
 	                get_rel_name(relation->table->relid)),
 	         errhint("Record decisions with privacy_guard.record_consent(); a new row may bring "
-	                 "consent only for purposes that the role may collect it for.")));
+	                 "consent only for purposes that the role may collect it for."),
+	         errdenial(relation->table->relid, "consent_column")));
 }
 
 /* Nobody consents for another by accident: not by UPDATE, and on INSERT only who may collect. */

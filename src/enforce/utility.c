@@ -25,6 +25,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
+#include "audit/trail.h"
 #include "compat.h"
 #include "enforce/collect.h"
 #include "enforce/cursor.h"
@@ -78,7 +79,8 @@ utility_refuse(Oid relid, const char *deed)
 	ereport(ERROR,
 	        (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 	         errmsg("only a data steward may %s guarded table \"%s\"", deed, get_rel_name(relid)),
-	         errhint("Ask a member of role privacy_guard_steward to run the command.")));
+	         errhint("Ask a member of role privacy_guard_steward to run the command."),
+	         errdenial(relid, "steward_only")));
 }
 
 void
@@ -87,7 +89,8 @@ utility_refuse_always(Oid relid, const char *deed)
 	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 	                errmsg("cannot %s guarded table \"%s\"", deed, get_rel_name(relid)),
 	                errhint("Let a data steward take the guard off first, with "
-	                        "privacy_guard.unprotect().")));
+	                        "privacy_guard.unprotect()."),
+	                errdenial(relid, "ddl")));
 }
 
 void
@@ -98,7 +101,8 @@ utility_refuse_internal(const char *what)
 	                     : errmsg("objects of privacy_guard cannot be changed while tables are "
 	                              "guarded"),
 	                errhint("Use the functions in schema privacy_guard; a new version comes with "
-	                        "ALTER EXTENSION privacy_guard UPDATE.")));
+	                        "ALTER EXTENSION privacy_guard UPDATE."),
+	                errtamper(InvalidOid, "internal_object")));
 }
 
 /* ---- on whose behalf ---- */
@@ -292,7 +296,8 @@ check_command(UtilityCommand *command)
 	if (command->authority == AUTHORITY_NONE && !is_known(command->planned->utilityStmt))
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 		                errmsg("privacy_guard does not know this command"),
-		                errhint("Ask a member of role privacy_guard_steward to run it.")));
+		                errhint("Ask a member of role privacy_guard_steward to run it."),
+		                errdenial(InvalidOid, "unknown_command")));
 	utility_table_check(command);
 }
 
@@ -525,6 +530,7 @@ process(UTILITY_PARAMS)
 		call_next(UTILITY_ARGS);
 		return;
 	}
+	trail_try_prepare();
 	switch (nodeTag(statement))
 	{
 		case T_CopyStmt:
