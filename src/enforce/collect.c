@@ -21,6 +21,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+#include "audit/statement.h"
 #include "audit/trail.h"
 #include "audit/who.h"
 #include "compat.h"
@@ -294,7 +295,7 @@ open_access(Frame *frame, const TableUse *use)
 	    .operation = use->operation,
 	    .relid = OidIsValid(use->named) ? use->named : entry->table->relid,
 	    .columns = use->columns,
-	    .fingerprint = frame->query ? (int64) frame->query->plannedstmt->queryId : 0,
+	    .fingerprint = frame->fingerprint,
 	    .exempt = exemption_name(frame, entry),
 	    .by_subject = entry->table->audit_level == AUDIT_SUBJECT,
 	    .category = entry->table->category,
@@ -313,6 +314,11 @@ collect_open(Frame *frame)
 		return;
 	frame->collects = true;
 	frame->execution = IsParallelWorker() ? who_leader_execution() : who_next_execution();
+	if (frame->query != NULL)
+	{
+		frame->fingerprint = statement_fingerprint(frame->query);
+		statement_note(frame->query, frame->fingerprint);
+	}
 	uses = palloc(sizeof(TableUse) * frame->n_tables);
 	find_uses(frame, uses);
 	for (int i = 0; i < frame->n_tables; i++)

@@ -17,6 +17,7 @@
 #include "catalog/pg_class.h"
 #include "access/htup_details.h"
 
+#include "audit/disclose.h"
 #include "audit/trail.h"
 #include "audit/who.h"
 #include "compat.h"
@@ -230,8 +231,15 @@ check_receiver(Frame *frame, const DestReceiver *dest)
 
 /*
  * A worker would neither know of a break-glass nor of the transaction's own changes of consent,
- * which must not enter the shared cache.
+ * which must not enter the shared cache; and what it reads is on record only when it ends.
  */
+static bool
+must_stay_serial(const Frame *frame)
+{
+	return frame->exempt != EXEMPT_NOT || change_is_own() ||
+	       guc_audit_durability == AUDIT_DISCLOSURE;
+}
+
 static void
 stay_serial(QueryDesc *query)
 {
@@ -301,7 +309,7 @@ start(QueryDesc *query, int eflags)
 	frame = check_execution(query, eflags);
 	if (frame == NULL)
 		return;
-	if (query->plannedstmt->parallelModeNeeded && (frame->exempt || change_is_own()))
+	if (query->plannedstmt->parallelModeNeeded && must_stay_serial(frame))
 		stay_serial(query);
 	frame_open(frame, query->estate->es_query_cxt);
 }
@@ -379,6 +387,37 @@ run_in_frame(Frame *frame, COMPAT_RUN_PARAMS)
 }
 
 static void
+release_rows(void *arg)
+{
+	trail_disclose();
+}
+
+/* Nothing leaves the server, or the function that asked, before it is on record. */
+static void
+run_disclosing(Frame *frame, COMPAT_RUN_PARAMS)
+{
+	DestReceiver *receiver = query->dest;
+
+	if (!disclose_leaves_server(receiver))
+	{
+		run_in_frame(frame, COMPAT_RUN_ARGS);
+		trail_disclose();
+		return;
+	}
+	query->dest = disclose_wrap(receiver, release_rows, NULL);
+	PG_TRY();
+	{
+		run_in_frame(frame, COMPAT_RUN_ARGS);
+		disclose_finish(query->dest);
+	}
+	PG_FINALLY();
+	{
+		query->dest = receiver;
+	}
+	PG_END_TRY();
+}
+
+static void
 run_guarded(COMPAT_RUN_PARAMS)
 {
 	Frame *frame = frame_of_query(query);
@@ -395,7 +434,10 @@ run_guarded(COMPAT_RUN_PARAMS)
 		cursor_watch(frame);
 		collect_open(frame);
 	}
-	run_in_frame(frame, COMPAT_RUN_ARGS);
+	if (frame != NULL && guc_audit_durability == AUDIT_DISCLOSURE)
+		run_disclosing(frame, COMPAT_RUN_ARGS);
+	else
+		run_in_frame(frame, COMPAT_RUN_ARGS);
 	if (frame != NULL)
 		cursor_collect(frame);
 }

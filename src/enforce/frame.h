@@ -47,7 +47,8 @@ typedef struct Frame
 	bool explain_only;
 	bool exports; /* rows go into a table that nothing guards */
 	bool collects;
-	uint32 execution; /* its number on record; 0: is not recorded */
+	uint32 execution;  /* its number on record; 0: is not recorded */
+	int64 fingerprint; /* of its statement; 0: unknown */
 	struct CollectScans *scans;
 	int n_tables;
 	FrameTable *tables;

@@ -25,6 +25,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
+#include "audit/statement.h"
 #include "audit/trail.h"
 #include "compat.h"
 #include "enforce/collect.h"
@@ -428,6 +429,8 @@ run_copy_in(UTILITY_PARAMS)
 	if (frame != NULL)
 	{
 		frame_open(frame, context_of_copy);
+		frame->fingerprint = statement_fingerprint_utility(planned, source);
+		statement_note_utility(planned, source, frame->fingerprint);
 		collect_open(frame);
 	}
 	previous = frame_enter(frame);
