@@ -27,6 +27,13 @@
 #define COMPAT_RUN_ARGS query, direction, count, execute_once
 #endif
 
+/* PostgreSQL 16 made query identifiers a matter of nodes. */
+#if PG_VERSION_NUM >= 160000
+#include "nodes/queryjumble.h"
+#else
+#include "utils/queryjumble.h"
+#endif
+
 /* PostgreSQL 18 counts the searches of index scans. */
 #if PG_VERSION_NUM >= 180000
 #define COMPAT_INDEX_BEGINSCAN(rel, index, snapshot, n_keys)                                       \

@@ -9,6 +9,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 
+#include "audit/statement.h"
 #include "audit/trail.h"
 #include "consent/change.h"
 #include "enforce/execute.h"
@@ -45,4 +46,5 @@ _PG_init(void)
 	execute_init();
 	utility_init();
 	walsender_init();
+	statement_init();
 }
