@@ -12,6 +12,7 @@
 #include "executor/executor.h"
 #include "nodes/parsenodes.h"
 #include "utils/acl.h"
+#include "utils/wait_event.h"
 
 #if PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 190000
 #error "privacy_guard supports PostgreSQL 15 to 18"
@@ -33,6 +34,28 @@
 #else
 #define COMPAT_INDEX_BEGINSCAN(rel, index, snapshot, n_keys)                                       \
 	index_beginscan(rel, index, snapshot, n_keys, 0)
+#endif
+
+/* Waits of extensions have names since PostgreSQL 17. */
+#if PG_VERSION_NUM >= 170000
+#define COMPAT_WAIT_EVENT(name) WaitEventExtensionNew(name)
+#else
+#define COMPAT_WAIT_EVENT(name) PG_WAIT_EXTENSION
+#endif
+
+/* PostgreSQL 16 asks for the ownership of all kinds of objects in one function. */
+#if PG_VERSION_NUM >= 160000
+#define compat_owns_database(database, role)                                                       \
+	object_ownercheck(DatabaseRelationId, database, role)
+#else
+#define compat_owns_database(database, role) pg_database_ownercheck(database, role)
+#endif
+
+/* Left behind by a DROP DATABASE that was interrupted; so marked since 15.4 and 16. */
+#ifdef DATCONNLIMIT_INVALID_DB
+#define compat_database_is_invalid(form) ((form)->datconnlimit == DATCONNLIMIT_INVALID_DB)
+#else
+#define compat_database_is_invalid(form) false
 #endif
 
 /* ALTER COLUMN ... SET EXPRESSION came with PostgreSQL 17. */

@@ -19,6 +19,8 @@
 #include "guc.h"
 #include "policy/policy.h"
 #include "shmem.h"
+#include "worker/database.h"
+#include "worker/launcher.h"
 
 PG_MODULE_MAGIC;
 
@@ -43,4 +45,6 @@ _PG_init(void)
 	execute_init();
 	utility_init();
 	walsender_init();
+	database_init();
+	launcher_init();
 }

@@ -11,6 +11,7 @@
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
 
+#include "audit/ring.h"
 #include "consent/consent_cache.h"
 #include "enforce/report.h"
 #include "enforce/utility_role.h"
@@ -27,6 +28,7 @@ request(void)
 	RequestAddinShmemSpace(consent_cache_shmem_size());
 	RequestAddinShmemSpace(report_shmem_size());
 	RequestAddinShmemSpace(utility_role_shmem_size());
+	RequestAddinShmemSpace(audit_ring_shmem_size());
 }
 
 static void
@@ -38,6 +40,7 @@ startup(void)
 	consent_cache_shmem_attach();
 	report_shmem_attach();
 	utility_role_shmem_attach();
+	audit_ring_shmem_attach();
 	LWLockRelease(AddinShmemInitLock);
 }
 
