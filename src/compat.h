@@ -13,6 +13,7 @@
 #include "nodes/parsenodes.h"
 #include "parser/parse_relation.h"
 #include "utils/acl.h"
+#include "utils/wait_event.h"
 
 #if PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 190000
 #error "privacy_guard supports PostgreSQL 15 to 18"
@@ -61,6 +62,28 @@
 #define compat_rte_is_named(rte) ((rte)->requiredPerms != 0)
 #define compat_rte_columns(plan, rte)                                                              \
 	bms_union(bms_union((rte)->selectedCols, (rte)->insertedCols), (rte)->updatedCols)
+#endif
+
+/* Waits of extensions have names since PostgreSQL 17. */
+#if PG_VERSION_NUM >= 170000
+#define COMPAT_WAIT_EVENT(name) WaitEventExtensionNew(name)
+#else
+#define COMPAT_WAIT_EVENT(name) PG_WAIT_EXTENSION
+#endif
+
+/* PostgreSQL 16 asks for the ownership of all kinds of objects in one function. */
+#if PG_VERSION_NUM >= 160000
+#define compat_owns_database(database, role)                                                       \
+	object_ownercheck(DatabaseRelationId, database, role)
+#else
+#define compat_owns_database(database, role) pg_database_ownercheck(database, role)
+#endif
+
+/* Left behind by a DROP DATABASE that was interrupted; so marked since 15.4 and 16. */
+#ifdef DATCONNLIMIT_INVALID_DB
+#define compat_database_is_invalid(form) ((form)->datconnlimit == DATCONNLIMIT_INVALID_DB)
+#else
+#define compat_database_is_invalid(form) false
 #endif
 
 /* ALTER COLUMN ... SET EXPRESSION came with PostgreSQL 17. */

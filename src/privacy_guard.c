@@ -21,6 +21,8 @@
 #include "guc.h"
 #include "policy/policy.h"
 #include "shmem.h"
+#include "worker/database.h"
+#include "worker/launcher.h"
 
 PG_MODULE_MAGIC;
 
@@ -47,4 +49,6 @@ _PG_init(void)
 	utility_init();
 	walsender_init();
 	statement_init();
+	database_init();
+	launcher_init();
 }

@@ -41,6 +41,7 @@
 #include "policy/catalog.h"
 #include "policy/policy.h"
 #include "policy/verb.h"
+#include "worker/database.h"
 
 #define UTILITY_PARAMS                                                                             \
 	PlannedStmt *planned, const char *source, bool read_only_tree, ProcessUtilityContext context,  \
@@ -527,6 +528,7 @@ process(UTILITY_PARAMS)
 	if (IsA(statement, FetchStmt))
 		cursor_check_fetch(((FetchStmt *) statement)->portalname);
 	utility_role_check(statement);
+	database_step_aside(statement);
 	if (is_harmless(statement) || !IsTransactionState() || policy_state() < POLICY_EMPTY ||
 	    (policy_state() == POLICY_EMPTY && !IsA(statement, DropRoleStmt)))
 	{

@@ -311,6 +311,25 @@ verb_run_as_owner(const char *function, Oid argument)
 	AtEOXact_GUC(true, envelope.guc_level);
 }
 
+/* A worker has its settings for itself, and is called by nobody. */
+void
+verb_begin_worker(Oid owner)
+{
+	Assert(verb_depth == 0);
+	verb_caller = GetUserId();
+	verb_depth = 1;
+	SetUserIdAndSecContext(owner, SECURITY_LOCAL_USERID_CHANGE);
+}
+
+void
+verb_end_worker(void)
+{
+	if (verb_depth > 0)
+		SetUserIdAndSecContext(verb_caller, 0);
+	verb_depth = 0;
+	verb_caller = InvalidOid;
+}
+
 /* Call with the same arguments; a set goes through resultinfo, as PL/pgSQL materializes it. */
 static Datum
 verb_invoke(FunctionCallInfo fcinfo, Oid function)
