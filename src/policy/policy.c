@@ -77,6 +77,7 @@ typedef struct Generation
 	int pins;
 	PolicyState state;
 	Oid schema;
+	Oid body_schema; /* with the partitions of the audit log */
 	Oid guard;
 	Oid conflict_guard;
 	Oid trigger;
@@ -299,6 +300,7 @@ generation_build(Generation *gen)
 	if (IsBinaryUpgrade)
 		return;
 	gen->schema = get_namespace_oid("privacy_guard", true);
+	gen->body_schema = get_namespace_oid("privacy_guard_internal", true);
 	/* A schema of that name that is not the extension's guards nothing. */
 	if (!OidIsValid(gen->schema) || !OidIsValid(get_extension_oid("privacy_guard", true)))
 		return;
@@ -315,8 +317,7 @@ generation_build(Generation *gen)
 	}
 	for (int i = 0; i < lengthof(function_names); i++)
 	{
-		functions[i] =
-		    function_in(get_namespace_oid("privacy_guard_internal", true), function_names[i]);
+		functions[i] = function_in(gen->body_schema, function_names[i]);
 	}
 	gen->guard = functions[0];
 	gen->conflict_guard = functions[1];
@@ -528,10 +529,12 @@ resolve_relation(Generation *gen, RelationEntry *entry)
 	GuardedRelation *relation = &entry->relation;
 	char kind = get_rel_relkind(relation->relid);
 	GuardedTable *table = NULL;
+	Oid schema;
 
 	relation->table = NULL;
 	relation->n_args = 0;
-	relation->internal = get_rel_namespace(relation->relid) == gen->schema;
+	schema = get_rel_namespace(relation->relid);
+	relation->internal = schema == gen->schema || schema == gen->body_schema;
 	if (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE ||
 	    kind == RELKIND_FOREIGN_TABLE)
 		table = guarding_table(gen, relation->relid);
