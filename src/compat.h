@@ -11,6 +11,7 @@
 
 #include "executor/executor.h"
 #include "nodes/parsenodes.h"
+#include "parser/parse_relation.h"
 #include "utils/acl.h"
 #include "utils/wait_event.h"
 
@@ -27,6 +28,13 @@
 #define COMPAT_RUN_ARGS query, direction, count, execute_once
 #endif
 
+/* PostgreSQL 16 made query identifiers a matter of nodes. */
+#if PG_VERSION_NUM >= 160000
+#include "nodes/queryjumble.h"
+#else
+#include "utils/queryjumble.h"
+#endif
+
 /* PostgreSQL 18 counts the searches of index scans. */
 #if PG_VERSION_NUM >= 180000
 #define COMPAT_INDEX_BEGINSCAN(rel, index, snapshot, n_keys)                                       \
@@ -34,6 +42,26 @@
 #else
 #define COMPAT_INDEX_BEGINSCAN(rel, index, snapshot, n_keys)                                       \
 	index_beginscan(rel, index, snapshot, n_keys, 0)
+#endif
+
+/* PostgreSQL 17 took the number of a process out of PGPROC. */
+#if PG_VERSION_NUM >= 170000
+#define compat_proc_number(proc) GetNumberFromPGProc(proc)
+#else
+#define compat_proc_number(proc) ((proc)->pgprocno)
+#endif
+
+/* PostgreSQL 16 took the permissions that are asked for out of the range table. */
+#if PG_VERSION_NUM >= 160000
+#define compat_rte_is_named(rte) ((rte)->perminfoindex != 0)
+#define compat_rte_columns(plan, rte)                                                              \
+	compat_permission_columns(getRTEPermissionInfo((plan)->permInfos, (rte)))
+#define compat_permission_columns(info)                                                            \
+	bms_union(bms_union((info)->selectedCols, (info)->insertedCols), (info)->updatedCols)
+#else
+#define compat_rte_is_named(rte) ((rte)->requiredPerms != 0)
+#define compat_rte_columns(plan, rte)                                                              \
+	bms_union(bms_union((rte)->selectedCols, (rte)->insertedCols), (rte)->updatedCols)
 #endif
 
 /* Waits of extensions have names since PostgreSQL 17. */

@@ -12,6 +12,7 @@
 #include "storage/shmem.h"
 
 #include "audit/ring.h"
+#include "audit/who.h"
 #include "consent/consent_cache.h"
 #include "enforce/report.h"
 #include "enforce/utility_role.h"
@@ -26,9 +27,10 @@ request(void)
 	if (prev_shmem_request_hook)
 		prev_shmem_request_hook();
 	RequestAddinShmemSpace(consent_cache_shmem_size());
+	RequestAddinShmemSpace(who_shmem_size());
+	RequestAddinShmemSpace(audit_ring_shmem_size());
 	RequestAddinShmemSpace(report_shmem_size());
 	RequestAddinShmemSpace(utility_role_shmem_size());
-	RequestAddinShmemSpace(audit_ring_shmem_size());
 }
 
 static void
@@ -38,9 +40,10 @@ startup(void)
 		prev_shmem_startup_hook();
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	consent_cache_shmem_attach();
+	who_shmem_attach();
+	audit_ring_shmem_attach();
 	report_shmem_attach();
 	utility_role_shmem_attach();
-	audit_ring_shmem_attach();
 	LWLockRelease(AddinShmemInitLock);
 }
 

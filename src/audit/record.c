@@ -20,6 +20,35 @@
 
 #define UNIX_EPOCH_OFFSET ((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
 
+static const char *const kind_names[] = {
+    [RECORD_ACCESS] = "access",       [RECORD_DENIAL] = "denial",
+    [RECORD_ROLLBACK] = "rollback",   [RECORD_POLICY] = "policy",
+    [RECORD_CONSENT] = "consent",     [RECORD_BREAK_GLASS] = "break_glass",
+    [RECORD_READ] = "read",           [RECORD_WRITER] = "writer",
+    [RECORD_STATEMENT] = "statement", [RECORD_TAMPER] = "tamper",
+    [RECORD_RETENTION] = "retention",
+};
+
+static const char *const outcome_names[] = {
+    [OUTCOME_OPEN] = "open",
+    [OUTCOME_COMPLETED] = "completed",
+    [OUTCOME_FAILED] = "failed",
+    [OUTCOME_CANCELLED] = "cancelled",
+    [OUTCOME_ROLLED_BACK] = "rolled_back",
+};
+
+const char *
+record_kind_name(int kind)
+{
+	return kind > 0 && kind < lengthof(kind_names) ? kind_names[kind] : NULL;
+}
+
+const char *
+record_outcome_name(int outcome)
+{
+	return outcome >= 0 && outcome < lengthof(outcome_names) ? outcome_names[outcome] : NULL;
+}
+
 /* ---- writing ---- */
 
 static inline void
@@ -131,13 +160,21 @@ record_time(RecordWriter *writer, TimestampTz time)
 }
 
 void
-record_fragment(RecordWriter *writer, const void *bytes, Size length, int n, RecordField last_field)
+record_fragment(RecordWriter *writer, const RecordFragment *fragment)
 {
-	if (n == 0)
+	if (fragment->fields == 0)
 		return;
-	put(writer, bytes, length);
-	writer->fields += n;
-	writer->last_field = last_field;
+	put(writer, fragment->bytes, fragment->length);
+	writer->fields += fragment->fields;
+	writer->last_field = fragment->last_field;
+}
+
+RecordFragment
+record_as_fragment(const RecordWriter *writer)
+{
+	Assert(writer->length <= writer->capacity);
+	return (RecordFragment){writer->data + RECORD_HEADER_SIZE, writer->length - RECORD_HEADER_SIZE,
+	                        writer->fields, writer->last_field};
 }
 
 void

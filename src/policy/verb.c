@@ -31,6 +31,7 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
+#include "audit/trail.h"
 #include "policy/policy.h"
 #include "policy/verb.h"
 
@@ -207,7 +208,8 @@ verb_require_role(const char *role_name)
 		    (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 		     errmsg("must be a member of role \"%s\"", role_name),
 		     errhint("Superusers and SET ROLE are no exception. GRANT %s TO the role that logs in.",
-		             role_name)));
+		             role_name),
+		     errdenial(InvalidOid, "not_a_member")));
 }
 
 /* What a body runs as: whom it runs for is kept for verb_invoker(). */
