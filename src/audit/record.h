@@ -77,6 +77,9 @@ typedef enum RecordOutcome
 /* So many subjects are written as an array of numbers, more of them as a Roaring bitmap. */
 #define RECORD_SUBJECT_ARRAY 32
 
+extern const char *record_kind_name(int kind); /* NULL for an unknown one */
+extern const char *record_outcome_name(int outcome);
+
 /* ---- writing ---- */
 
 /*
@@ -136,7 +139,10 @@ typedef struct RecordFields
 	RecordValue value[RECORD_FIELDS];
 } RecordFields;
 
-/* False when the bytes are not a record in the encoding above; never reads past length. */
+/*
+ * False when the bytes are not a record in the encoding above, with each field of its type; never
+ * reads past length.  Texts are not looked into.
+ */
 extern bool record_parse(const void *bytes, Size length, RecordFields *out);
 
 /* The next element of a parsed array of numbers or of texts.  Start with *at = value->data. */
