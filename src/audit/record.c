@@ -160,13 +160,21 @@ record_time(RecordWriter *writer, TimestampTz time)
 }
 
 void
-record_fragment(RecordWriter *writer, const void *bytes, Size length, int n, RecordField last_field)
+record_fragment(RecordWriter *writer, const RecordFragment *fragment)
 {
-	if (n == 0)
+	if (fragment->fields == 0)
 		return;
-	put(writer, bytes, length);
-	writer->fields += n;
-	writer->last_field = last_field;
+	put(writer, fragment->bytes, fragment->length);
+	writer->fields += fragment->fields;
+	writer->last_field = fragment->last_field;
+}
+
+RecordFragment
+record_as_fragment(const RecordWriter *writer)
+{
+	Assert(writer->length <= writer->capacity);
+	return (RecordFragment){writer->data + RECORD_HEADER_SIZE, writer->length - RECORD_HEADER_SIZE,
+	                        writer->fields, writer->last_field};
 }
 
 void

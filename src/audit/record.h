@@ -82,6 +82,15 @@ extern const char *record_outcome_name(int outcome);
 
 /* ---- writing ---- */
 
+/* Fields that were encoded before, to be used more than once. */
+typedef struct RecordFragment
+{
+	const uint8 *bytes;
+	Size length;
+	int fields;
+	RecordField last_field;
+} RecordFragment;
+
 /*
  * A map in the making.  Fields come in ascending order; those left out cost nothing.  Bytes beyond
  * the capacity are counted and not written, so that overflow shows in length.
@@ -108,9 +117,10 @@ extern void record_text_array(RecordWriter *writer, RecordField field, const cha
                               int n);
 extern void record_time(RecordWriter *writer, TimestampTz time);
 
-/* Fields that were encoded before, by another writer: n of them, the last being last_field. */
-extern void record_fragment(RecordWriter *writer, const void *bytes, Size length, int n,
-                            RecordField last_field);
+extern void record_fragment(RecordWriter *writer, const RecordFragment *fragment);
+
+/* The fields written so far, good as long as the writer's buffer. */
+extern RecordFragment record_as_fragment(const RecordWriter *writer);
 
 /* The subjects as numbers, ascending, at most RECORD_SUBJECT_ARRAY; or as portable Roaring bytes.
  */

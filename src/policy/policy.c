@@ -238,6 +238,14 @@ prior_of(const char *name)
 	return strcmp(name, "enabled") == 0 ? PRIOR_ENABLED : PRIOR_FORCED;
 }
 
+static AuditLevel
+audit_level_of(const char *name)
+{
+	if (strcmp(name, "none") == 0)
+		return AUDIT_NONE;
+	return strcmp(name, "statement") == 0 ? AUDIT_STATEMENT : AUDIT_SUBJECT;
+}
+
 static void
 read_table(HeapTuple tuple, TupleDesc desc, void *arg)
 {
@@ -266,6 +274,7 @@ read_table(HeapTuple tuple, TupleDesc desc, void *arg)
 	name = catalog_column(tuple, desc, GUARDED_CONSENT_COLUMN, &isnull);
 	if (!isnull)
 		namestrcpy(&table->consent_column, NameStr(*DatumGetName(name)));
+	table->audit_level = audit_level_of(catalog_text(tuple, desc, GUARDED_AUDIT_LEVEL));
 	table->show_null = strcmp(catalog_text(tuple, desc, GUARDED_NULL_SUBJECT), "show") == 0;
 	table->monitor = strcmp(catalog_text(tuple, desc, GUARDED_MODE), "monitor") == 0;
 	table->prior = prior_of(catalog_text(tuple, desc, GUARDED_PRIOR_ROW_SECURITY));
