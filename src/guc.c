@@ -21,7 +21,7 @@ char *guc_purpose = NULL;
 char *guc_application_user = NULL;
 int guc_on_no_purpose = ON_NO_PURPOSE_ERROR;
 int guc_on_withheld = ON_WITHHELD_AUTO;
-int guc_consent_cache_size = 64 * 1024;
+int guc_consent_cache_size = 128 * 1024;
 
 int guc_audit_durability = AUDIT_TRANSACTION;
 int guc_audit_buffers = 8 * 1024;
@@ -147,9 +147,9 @@ guc_init(void)
 	DefineCustomIntVariable(
 	    "privacy_guard.consent_cache_size",
 	    "Shared memory for the decisions of data subjects that were read lately.",
-	    "One line of 64 bytes holds eight neighbouring integer keys, or one uuid or text key, for "
+	    "One line of 128 bytes holds eight neighbouring integer keys, or one uuid or text key, for "
 	    "one purpose.",
-	    &guc_consent_cache_size, 64 * 1024, 64, MAX_KILOBYTES, PGC_POSTMASTER, GUC_UNIT_KB, NULL,
+	    &guc_consent_cache_size, 128 * 1024, 128, MAX_KILOBYTES, PGC_POSTMASTER, GUC_UNIT_KB, NULL,
 	    NULL, NULL);
 	define_audit();
 	define_checkpoints();

@@ -20,6 +20,35 @@
 
 #define UNIX_EPOCH_OFFSET ((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
 
+static const char *const kind_names[] = {
+    [RECORD_ACCESS] = "access",       [RECORD_DENIAL] = "denial",
+    [RECORD_ROLLBACK] = "rollback",   [RECORD_POLICY] = "policy",
+    [RECORD_CONSENT] = "consent",     [RECORD_BREAK_GLASS] = "break_glass",
+    [RECORD_READ] = "read",           [RECORD_WRITER] = "writer",
+    [RECORD_STATEMENT] = "statement", [RECORD_TAMPER] = "tamper",
+    [RECORD_RETENTION] = "retention",
+};
+
+static const char *const outcome_names[] = {
+    [OUTCOME_OPEN] = "open",
+    [OUTCOME_COMPLETED] = "completed",
+    [OUTCOME_FAILED] = "failed",
+    [OUTCOME_CANCELLED] = "cancelled",
+    [OUTCOME_ROLLED_BACK] = "rolled_back",
+};
+
+const char *
+record_kind_name(int kind)
+{
+	return kind > 0 && kind < lengthof(kind_names) ? kind_names[kind] : NULL;
+}
+
+const char *
+record_outcome_name(int outcome)
+{
+	return outcome >= 0 && outcome < lengthof(outcome_names) ? outcome_names[outcome] : NULL;
+}
+
 /* ---- writing ---- */
 
 static inline void
@@ -131,13 +160,21 @@ record_time(RecordWriter *writer, TimestampTz time)
 }
 
 void
-record_fragment(RecordWriter *writer, const void *bytes, Size length, int n, RecordField last_field)
+record_fragment(RecordWriter *writer, const RecordFragment *fragment)
 {
-	if (n == 0)
+	if (fragment->fields == 0)
 		return;
-	put(writer, bytes, length);
-	writer->fields += n;
-	writer->last_field = last_field;
+	put(writer, fragment->bytes, fragment->length);
+	writer->fields += fragment->fields;
+	writer->last_field = fragment->last_field;
+}
+
+RecordFragment
+record_as_fragment(const RecordWriter *writer)
+{
+	Assert(writer->length <= writer->capacity);
+	return (RecordFragment){writer->data + RECORD_HEADER_SIZE, writer->length - RECORD_HEADER_SIZE,
+	                        writer->fields, writer->last_field};
 }
 
 void
@@ -181,10 +218,15 @@ typedef struct Reader
 } Reader;
 
 /* Only the shortest form of a number is accepted. */
-static bool
+static inline bool
+is_shortest(int bytes, uint64 number)
+{
+	return bytes == 0 || (bytes == 1 ? number >= 24 : number >> (4 * bytes) != 0);
+}
+
+static inline bool
 read_head(Reader *reader, int *major, uint64 *number)
 {
-	uint8 again[9];
 	int bytes;
 	uint8 info;
 
@@ -198,7 +240,7 @@ read_head(Reader *reader, int *major, uint64 *number)
 	*number = bytes == 0 ? info : 0;
 	for (int i = 0; i < bytes; i++)
 		*number = *number << 8 | reader->at[1 + i];
-	if (head(again, *major, *number) != 1 + bytes)
+	if (!is_shortest(bytes, *number))
 		return false;
 	reader->at += 1 + bytes;
 	return true;
@@ -215,9 +257,8 @@ read_string(Reader *reader, uint64 length, RecordValue *value)
 	return true;
 }
 
-/* An array holds numbers or texts. */
 static bool
-read_array(Reader *reader, uint64 n, RecordValue *value)
+read_array(Reader *reader, uint64 n, int element_major, RecordValue *value)
 {
 	value->is_array = true;
 	value->data = reader->at;
@@ -228,21 +269,60 @@ read_array(Reader *reader, uint64 n, RecordValue *value)
 		uint64 number;
 		int major;
 
-		if (!read_head(reader, &major, &number))
+		if (!read_head(reader, &major, &number) || major != element_major)
 			return false;
-		if (major == CBOR_TEXT ? !read_string(reader, number, &element) : major != CBOR_UINT)
+		if (major == CBOR_TEXT && !read_string(reader, number, &element))
 			return false;
 	}
 	return true;
 }
 
+/* Which major types a field may have. */
+#define IS(major) (1 << (major))
+
+static const uint8 field_types[RECORD_FIELDS] = {
+    [FIELD_KIND] = IS(CBOR_UINT),
+    [FIELD_TIME] = IS(CBOR_UINT) | IS(CBOR_NEGATIVE),
+    [FIELD_SESSION] = IS(CBOR_TEXT),
+    [FIELD_EXECUTION] = IS(CBOR_UINT),
+    [FIELD_SESSION_USER] = IS(CBOR_TEXT),
+    [FIELD_CURRENT_USER] = IS(CBOR_TEXT),
+    [FIELD_APPLICATION_USER] = IS(CBOR_TEXT),
+    [FIELD_APPLICATION_NAME] = IS(CBOR_TEXT),
+    [FIELD_ADDRESS] = IS(CBOR_TEXT),
+    [FIELD_PID] = IS(CBOR_UINT),
+    [FIELD_PURPOSE] = IS(CBOR_TEXT),
+    [FIELD_PURPOSE_VERSION] = IS(CBOR_UINT),
+    [FIELD_LEGAL_BASIS] = IS(CBOR_TEXT),
+    [FIELD_RULE] = IS(CBOR_UINT),
+    [FIELD_OPERATION] = IS(CBOR_TEXT),
+    [FIELD_RELATION] = IS(CBOR_TEXT),
+    [FIELD_RELATION_OID] = IS(CBOR_UINT),
+    [FIELD_COLUMNS] = IS(CBOR_ARRAY),
+    [FIELD_RECIPIENT] = IS(CBOR_TEXT),
+    [FIELD_FINGERPRINT] = IS(CBOR_UINT) | IS(CBOR_NEGATIVE),
+    [FIELD_ROWS] = IS(CBOR_UINT),
+    [FIELD_WITHHELD] = IS(CBOR_UINT),
+    [FIELD_OUTCOME] = IS(CBOR_UINT),
+    [FIELD_SQLSTATE] = IS(CBOR_TEXT),
+    [FIELD_REASON] = IS(CBOR_TEXT),
+    [FIELD_COUNT] = IS(CBOR_UINT),
+    [FIELD_OBJECT] = IS(CBOR_TEXT),
+    [FIELD_OLD] = IS(CBOR_TEXT),
+    [FIELD_NEW] = IS(CBOR_TEXT),
+    [FIELD_TEXT] = IS(CBOR_TEXT),
+    [FIELD_LAST_EXECUTION] = IS(CBOR_UINT),
+    [FIELD_EXEMPT] = IS(CBOR_TEXT),
+    [FIELD_SUBJECTS] = IS(CBOR_ARRAY) | IS(CBOR_BYTES),
+};
+
 static bool
-read_value(Reader *reader, RecordValue *value)
+read_value(Reader *reader, RecordField field, RecordValue *value)
 {
 	uint64 number;
 	int major;
 
-	if (!read_head(reader, &major, &number))
+	if (!read_head(reader, &major, &number) || (field_types[field] & IS(major)) == 0)
 		return false;
 	value->present = true;
 	switch (major)
@@ -257,7 +337,8 @@ read_value(Reader *reader, RecordValue *value)
 		case CBOR_TEXT:
 			return read_string(reader, number, value);
 		case CBOR_ARRAY:
-			return read_array(reader, number, value);
+			return read_array(reader, number, field == FIELD_COLUMNS ? CBOR_TEXT : CBOR_UINT,
+			                  value);
 		default:
 			return false;
 	}
@@ -279,7 +360,7 @@ record_parse(const void *bytes, Size length, RecordFields *out)
 		uint64 key;
 
 		if (!read_head(&reader, &major, &key) || major != CBOR_UINT || key <= last ||
-		    key >= RECORD_FIELDS || !read_value(&reader, &out->value[key]))
+		    key >= RECORD_FIELDS || !read_value(&reader, key, &out->value[key]))
 			return false;
 		last = key;
 	}
@@ -307,7 +388,7 @@ record_next_number(const uint8 **at, uint64 *number)
 void
 record_next_text(const uint8 **at, const char **text, Size *length)
 {
-	uint64 n;
+	uint64 n = 0;
 
 	*at = next_head(*at, &n);
 	*text = (const char *) *at;

@@ -77,7 +77,19 @@ typedef enum RecordOutcome
 /* So many subjects are written as an array of numbers, more of them as a Roaring bitmap. */
 #define RECORD_SUBJECT_ARRAY 32
 
+extern const char *record_kind_name(int kind); /* NULL for an unknown one */
+extern const char *record_outcome_name(int outcome);
+
 /* ---- writing ---- */
+
+/* Fields that were encoded before, to be used more than once. */
+typedef struct RecordFragment
+{
+	const uint8 *bytes;
+	Size length;
+	int fields;
+	RecordField last_field;
+} RecordFragment;
 
 /*
  * A map in the making.  Fields come in ascending order; those left out cost nothing.  Bytes beyond
@@ -105,9 +117,10 @@ extern void record_text_array(RecordWriter *writer, RecordField field, const cha
                               int n);
 extern void record_time(RecordWriter *writer, TimestampTz time);
 
-/* Fields that were encoded before, by another writer: n of them, the last being last_field. */
-extern void record_fragment(RecordWriter *writer, const void *bytes, Size length, int n,
-                            RecordField last_field);
+extern void record_fragment(RecordWriter *writer, const RecordFragment *fragment);
+
+/* The fields written so far, good as long as the writer's buffer. */
+extern RecordFragment record_as_fragment(const RecordWriter *writer);
 
 /* The subjects as numbers, ascending, at most RECORD_SUBJECT_ARRAY; or as portable Roaring bytes.
  */
@@ -136,7 +149,10 @@ typedef struct RecordFields
 	RecordValue value[RECORD_FIELDS];
 } RecordFields;
 
-/* False when the bytes are not a record in the encoding above; never reads past length. */
+/*
+ * False when the bytes are not a record in the encoding above, with each field of its type; never
+ * reads past length.  Texts are not looked into.
+ */
 extern bool record_parse(const void *bytes, Size length, RecordFields *out);
 
 /* The next element of a parsed array of numbers or of texts.  Start with *at = value->data. */

@@ -36,7 +36,8 @@ typedef enum AuditKeyBlock
 	AUDIT_BLOCK_NUMBERS, /* subjects whose number is known; category 0 */
 	AUDIT_BLOCK_INT,
 	AUDIT_BLOCK_UUID,
-	AUDIT_BLOCK_TEXT
+	AUDIT_BLOCK_TEXT,
+	AUDIT_BLOCK_BITMAP /* known numbers in the portable Roaring format; count is its length */
 } AuditKeyBlock;
 #define AUDIT_BLOCK_HEADER 9
 
@@ -45,6 +46,9 @@ typedef enum AuditKeyBlock
 
 extern Size audit_ring_shmem_size(void);
 extern void audit_ring_shmem_attach(void);
+
+/* Is this process an audit writer? */
+extern bool audit_ring_is_writer(void);
 
 /* ---- producers ---- */
 

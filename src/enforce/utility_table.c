@@ -35,6 +35,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+#include "audit/trail.h"
 #include "compat.h"
 #include "enforce/utility_depend.h"
 #include "enforce/utility_function.h"
@@ -407,7 +408,8 @@ refuse_expression(Oid relid)
 	         errmsg("only a data steward may use functions that are not built in over rows of "
 	                "guarded table \"%s\"",
 	                get_rel_name(relid)),
-	         errhint("Index columns, or expressions of built-in functions.")));
+	         errhint("Index columns, or expressions of built-in functions."),
+	         errdenial(relid, "steward_only")));
 }
 
 /* Also built CONCURRENTLY, when it is too late to refuse it afterwards. */
@@ -590,7 +592,8 @@ check_grant(UtilityCommand *command, const GrantStmt *statement)
 			                errmsg("only a data steward may change privileges on objects of "
 			                       "privacy_guard"),
 			                errhint("Membership in privacy_guard_steward, privacy_guard_auditor or "
-			                        "privacy_guard_break_glass gives what a role needs.")));
+			                        "privacy_guard_break_glass gives what a role needs."),
+			                errdenial(InvalidOid, "steward_only")));
 	}
 }
 

@@ -15,6 +15,7 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/namespace.h"
+#include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_proc.h"
@@ -237,6 +238,14 @@ prior_of(const char *name)
 	return strcmp(name, "enabled") == 0 ? PRIOR_ENABLED : PRIOR_FORCED;
 }
 
+static AuditLevel
+audit_level_of(const char *name)
+{
+	if (strcmp(name, "none") == 0)
+		return AUDIT_NONE;
+	return strcmp(name, "statement") == 0 ? AUDIT_STATEMENT : AUDIT_SUBJECT;
+}
+
 static void
 read_table(HeapTuple tuple, TupleDesc desc, void *arg)
 {
@@ -265,6 +274,7 @@ read_table(HeapTuple tuple, TupleDesc desc, void *arg)
 	name = catalog_column(tuple, desc, GUARDED_CONSENT_COLUMN, &isnull);
 	if (!isnull)
 		namestrcpy(&table->consent_column, NameStr(*DatumGetName(name)));
+	table->audit_level = audit_level_of(catalog_text(tuple, desc, GUARDED_AUDIT_LEVEL));
 	table->show_null = strcmp(catalog_text(tuple, desc, GUARDED_NULL_SUBJECT), "show") == 0;
 	table->monitor = strcmp(catalog_text(tuple, desc, GUARDED_MODE), "monitor") == 0;
 	table->prior = prior_of(catalog_text(tuple, desc, GUARDED_PRIOR_ROW_SECURITY));
@@ -514,18 +524,27 @@ prior_row_security(Oid relid, const GuardedTable *table)
 	return prior;
 }
 
+/* The partitions of the audit log stay internal wherever somebody moves them. */
+static bool
+is_internal(const Generation *gen, Oid relid)
+{
+	Oid schema = get_rel_namespace(relid);
+
+	return schema == gen->schema || schema == gen->body_schema ||
+	       (get_rel_relispartition(relid) &&
+	        get_rel_namespace(get_partition_parent(relid, true)) == gen->schema);
+}
+
 static void
 resolve_relation(Generation *gen, RelationEntry *entry)
 {
 	GuardedRelation *relation = &entry->relation;
 	char kind = get_rel_relkind(relation->relid);
 	GuardedTable *table = NULL;
-	Oid schema;
 
 	relation->table = NULL;
 	relation->n_args = 0;
-	schema = get_rel_namespace(relation->relid);
-	relation->internal = schema == gen->schema || schema == gen->body_schema;
+	relation->internal = is_internal(gen, relation->relid);
 	if (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE ||
 	    kind == RELKIND_FOREIGN_TABLE)
 		table = guarding_table(gen, relation->relid);

@@ -36,6 +36,8 @@ BEGIN
     END IF;
     INSERT INTO privacy_guard.break_glass_use (role, reason, valid_until)
     VALUES (privacy_guard_internal.invoker()::text, reason, until);
+    PERFORM privacy_guard_internal.audit_event('break_glass', 'open', reason => reason,
+        new => jsonb_build_object('valid_until', until)::text);
     PERFORM privacy_guard_internal.announce_break_glass(until);
     RAISE NOTICE 'when this transaction commits, this session sees every row until %', until
         USING HINT = 'Everything is on record with the reason. End it early with privacy_guard.end_break_glass().';
@@ -50,6 +52,7 @@ BEGIN
     IF privacy_guard_internal.close_break_glass() THEN
         UPDATE privacy_guard.break_glass_use u SET ended_at = clock_timestamp()
          WHERE u.backend = pg_backend_pid() AND u.ended_at IS NULL AND u.valid_until > clock_timestamp();
+        PERFORM privacy_guard_internal.audit_event('break_glass', 'end');
     ELSE
         RAISE NOTICE 'no break-glass was open in this session';
     END IF;
