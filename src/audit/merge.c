@@ -44,6 +44,7 @@ typedef struct Extent
 	int level; /* the column */
 	int depth; /* how often it was merged */
 	TimestampTz sealed_at;
+	int month;
 } Extent;
 
 /* Neighbours in the list of extents. */
@@ -92,7 +93,8 @@ append(const Extent *new)
 		extent = larger;
 		capacity = wanted;
 	}
-	extent[n_extents++] = *new;
+	extent[n_extents] = *new;
+	extent[n_extents++].month = segment_month(new->sealed_at);
 }
 
 static void
@@ -188,8 +190,7 @@ static bool
 are_mergeable(const Extent *left, const Extent *right)
 {
 	return !is_large(left) && !is_large(right) && left->origin == right->origin &&
-	       left->first_leaf + left->leaves == right->first_leaf &&
-	       segment_month(left->sealed_at) == segment_month(right->sealed_at);
+	       left->first_leaf + left->leaves == right->first_leaf && left->month == right->month;
 }
 
 static bool
@@ -290,19 +291,18 @@ take_rows(const Run *run)
 	static int planned_month = 0;
 	const Extent *first = &extent[run->start];
 	const Extent *last = first + run->n - 1;
-	int month = segment_month(first->sealed_at);
 	char partition[NAMEDATALEN];
 	Oid types[] = {INT4OID, INT8OID, INT8OID};
 	Datum values[] = {Int32GetDatum(first->origin), Int64GetDatum(first->first_leaf),
 	                  Int64GetDatum(last->first_leaf)};
 
-	if (plan != NULL && planned_month != month)
+	if (plan != NULL && planned_month != first->month)
 	{
 		SPI_freeplan(plan);
 		plan = NULL;
 	}
-	planned_month = month;
-	segment_partition_name(month, partition);
+	planned_month = first->month;
+	segment_partition_name(first->month, partition);
 	if (store_query(&plan,
 	                psprintf("DELETE FROM privacy_guard_internal.%s"
 	                         " WHERE origin_id = $1 AND first_leaf BETWEEN $2 AND $3 RETURNING *",
