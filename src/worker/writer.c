@@ -38,9 +38,7 @@
 #define FIRST_RETRY 100
 #define LAST_RETRY 1000
 #define DRAIN_POLL 100
-#define LOOK_INTERVAL                                                                              \
-	60000 /* how often to see whether anything is guarded, and for how long not                    \
-	       */
+#define LOOK_INTERVAL 10000 /* how often to look whether anything is guarded */
 
 static bool opened = false;  /* the end of the log is known */
 static bool started = false; /* its start is on record */
