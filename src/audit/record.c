@@ -218,10 +218,15 @@ typedef struct Reader
 } Reader;
 
 /* Only the shortest form of a number is accepted. */
-static bool
+static inline bool
+is_shortest(int bytes, uint64 number)
+{
+	return bytes == 0 || (bytes == 1 ? number >= 24 : number >> (4 * bytes) != 0);
+}
+
+static inline bool
 read_head(Reader *reader, int *major, uint64 *number)
 {
-	uint8 again[9];
 	int bytes;
 	uint8 info;
 
@@ -235,7 +240,7 @@ read_head(Reader *reader, int *major, uint64 *number)
 	*number = bytes == 0 ? info : 0;
 	for (int i = 0; i < bytes; i++)
 		*number = *number << 8 | reader->at[1 + i];
-	if (head(again, *major, *number) != 1 + bytes)
+	if (!is_shortest(bytes, *number))
 		return false;
 	reader->at += 1 + bytes;
 	return true;
@@ -252,9 +257,8 @@ read_string(Reader *reader, uint64 length, RecordValue *value)
 	return true;
 }
 
-/* An array holds numbers or texts. */
 static bool
-read_array(Reader *reader, uint64 n, RecordValue *value)
+read_array(Reader *reader, uint64 n, int element_major, RecordValue *value)
 {
 	value->is_array = true;
 	value->data = reader->at;
@@ -265,21 +269,60 @@ read_array(Reader *reader, uint64 n, RecordValue *value)
 		uint64 number;
 		int major;
 
-		if (!read_head(reader, &major, &number))
+		if (!read_head(reader, &major, &number) || major != element_major)
 			return false;
-		if (major == CBOR_TEXT ? !read_string(reader, number, &element) : major != CBOR_UINT)
+		if (major == CBOR_TEXT && !read_string(reader, number, &element))
 			return false;
 	}
 	return true;
 }
 
+/* Which major types a field may have. */
+#define IS(major) (1 << (major))
+
+static const uint8 field_types[RECORD_FIELDS] = {
+    [FIELD_KIND] = IS(CBOR_UINT),
+    [FIELD_TIME] = IS(CBOR_UINT) | IS(CBOR_NEGATIVE),
+    [FIELD_SESSION] = IS(CBOR_TEXT),
+    [FIELD_EXECUTION] = IS(CBOR_UINT),
+    [FIELD_SESSION_USER] = IS(CBOR_TEXT),
+    [FIELD_CURRENT_USER] = IS(CBOR_TEXT),
+    [FIELD_APPLICATION_USER] = IS(CBOR_TEXT),
+    [FIELD_APPLICATION_NAME] = IS(CBOR_TEXT),
+    [FIELD_ADDRESS] = IS(CBOR_TEXT),
+    [FIELD_PID] = IS(CBOR_UINT),
+    [FIELD_PURPOSE] = IS(CBOR_TEXT),
+    [FIELD_PURPOSE_VERSION] = IS(CBOR_UINT),
+    [FIELD_LEGAL_BASIS] = IS(CBOR_TEXT),
+    [FIELD_RULE] = IS(CBOR_UINT),
+    [FIELD_OPERATION] = IS(CBOR_TEXT),
+    [FIELD_RELATION] = IS(CBOR_TEXT),
+    [FIELD_RELATION_OID] = IS(CBOR_UINT),
+    [FIELD_COLUMNS] = IS(CBOR_ARRAY),
+    [FIELD_RECIPIENT] = IS(CBOR_TEXT),
+    [FIELD_FINGERPRINT] = IS(CBOR_UINT) | IS(CBOR_NEGATIVE),
+    [FIELD_ROWS] = IS(CBOR_UINT),
+    [FIELD_WITHHELD] = IS(CBOR_UINT),
+    [FIELD_OUTCOME] = IS(CBOR_UINT),
+    [FIELD_SQLSTATE] = IS(CBOR_TEXT),
+    [FIELD_REASON] = IS(CBOR_TEXT),
+    [FIELD_COUNT] = IS(CBOR_UINT),
+    [FIELD_OBJECT] = IS(CBOR_TEXT),
+    [FIELD_OLD] = IS(CBOR_TEXT),
+    [FIELD_NEW] = IS(CBOR_TEXT),
+    [FIELD_TEXT] = IS(CBOR_TEXT),
+    [FIELD_LAST_EXECUTION] = IS(CBOR_UINT),
+    [FIELD_EXEMPT] = IS(CBOR_TEXT),
+    [FIELD_SUBJECTS] = IS(CBOR_ARRAY) | IS(CBOR_BYTES),
+};
+
 static bool
-read_value(Reader *reader, RecordValue *value)
+read_value(Reader *reader, RecordField field, RecordValue *value)
 {
 	uint64 number;
 	int major;
 
-	if (!read_head(reader, &major, &number))
+	if (!read_head(reader, &major, &number) || (field_types[field] & IS(major)) == 0)
 		return false;
 	value->present = true;
 	switch (major)
@@ -294,7 +337,8 @@ read_value(Reader *reader, RecordValue *value)
 		case CBOR_TEXT:
 			return read_string(reader, number, value);
 		case CBOR_ARRAY:
-			return read_array(reader, number, value);
+			return read_array(reader, number, field == FIELD_COLUMNS ? CBOR_TEXT : CBOR_UINT,
+			                  value);
 		default:
 			return false;
 	}
@@ -316,7 +360,7 @@ record_parse(const void *bytes, Size length, RecordFields *out)
 		uint64 key;
 
 		if (!read_head(&reader, &major, &key) || major != CBOR_UINT || key <= last ||
-		    key >= RECORD_FIELDS || !read_value(&reader, &out->value[key]))
+		    key >= RECORD_FIELDS || !read_value(&reader, key, &out->value[key]))
 			return false;
 		last = key;
 	}
@@ -344,7 +388,7 @@ record_next_number(const uint8 **at, uint64 *number)
 void
 record_next_text(const uint8 **at, const char **text, Size *length)
 {
-	uint64 n;
+	uint64 n = 0;
 
 	*at = next_head(*at, &n);
 	*text = (const char *) *at;

@@ -149,7 +149,10 @@ typedef struct RecordFields
 	RecordValue value[RECORD_FIELDS];
 } RecordFields;
 
-/* False when the bytes are not a record in the encoding above; never reads past length. */
+/*
+ * False when the bytes are not a record in the encoding above, with each field of its type; never
+ * reads past length.  Texts are not looked into.
+ */
 extern bool record_parse(const void *bytes, Size length, RecordFields *out);
 
 /* The next element of a parsed array of numbers or of texts.  Start with *at = value->data. */

@@ -29,6 +29,7 @@
 #include "enforce/frame.h"
 #include "enforce/lineage.h"
 #include "enforce/report.h"
+#include "enforce/secrecy.h"
 #include "enforce/utility.h"
 #include "enforce/utility_role.h"
 #include "enforce/verify.h"
@@ -103,6 +104,8 @@ request_of(QueryDesc *query, int eflags)
 		is_result = plan->resultRelations != NIL && list_member_int(plan->resultRelations, rti);
 		if (is_result && !request.explain_only)
 			check_written(rte->relid);
+		if (!is_result && !request.explain_only)
+			secrecy_check_read(rte->relid, query->sourceText);
 		if (policy_guarded(rte->relid) == NULL)
 			continue;
 		request.touched = lappend_oid(request.touched, rte->relid);

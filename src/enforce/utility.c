@@ -518,6 +518,14 @@ is_harmless(Node *statement)
 	}
 }
 
+/* Where nothing is guarded yet, or any more. */
+static bool
+is_harmless_unguarded(Node *statement)
+{
+	return !IsA(statement, DropRoleStmt) &&
+	       !(IsA(statement, CopyStmt) && !((CopyStmt *) statement)->is_from);
+}
+
 static void
 process(UTILITY_PARAMS)
 {
@@ -527,10 +535,12 @@ process(UTILITY_PARAMS)
 		warn_of_lost_setting((VariableSetStmt *) statement, context);
 	if (IsA(statement, FetchStmt))
 		cursor_check_fetch(((FetchStmt *) statement)->portalname);
+	if (IsA(statement, LockStmt) && policy_state() == POLICY_IN_FORCE && !verb_in_progress())
+		utility_table_check_lock((LockStmt *) statement);
 	utility_role_check(statement);
 	database_step_aside(statement);
 	if (is_harmless(statement) || !IsTransactionState() || policy_state() < POLICY_EMPTY ||
-	    (policy_state() == POLICY_EMPTY && !IsA(statement, DropRoleStmt)))
+	    (policy_state() == POLICY_EMPTY && is_harmless_unguarded(statement)))
 	{
 		call_next(UTILITY_ARGS);
 		return;

@@ -35,6 +35,7 @@
 #include "compat.h"
 #include "enforce/exempt.h"
 #include "enforce/rls.h"
+#include "enforce/secrecy.h"
 #include "enforce/utility_copy.h"
 #include "enforce/verify.h"
 #include "policy/policy.h"
@@ -92,6 +93,8 @@ utility_copy_out(PlannedStmt *planned)
 	SelectStmt *select;
 	RangeVar *from;
 
+	if (OidIsValid(relid))
+		secrecy_check_read(relid, NULL);
 	if (policy_guarded(relid) == NULL)
 		return planned;
 	if (get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE)

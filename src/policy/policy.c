@@ -15,6 +15,7 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/namespace.h"
+#include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_proc.h"
@@ -77,6 +78,7 @@ typedef struct Generation
 	int pins;
 	PolicyState state;
 	Oid schema;
+	Oid body_schema; /* with the partitions of the audit log */
 	Oid guard;
 	Oid conflict_guard;
 	Oid trigger;
@@ -299,6 +301,7 @@ generation_build(Generation *gen)
 	if (IsBinaryUpgrade)
 		return;
 	gen->schema = get_namespace_oid("privacy_guard", true);
+	gen->body_schema = get_namespace_oid("privacy_guard_internal", true);
 	/* A schema of that name that is not the extension's guards nothing. */
 	if (!OidIsValid(gen->schema) || !OidIsValid(get_extension_oid("privacy_guard", true)))
 		return;
@@ -315,8 +318,7 @@ generation_build(Generation *gen)
 	}
 	for (int i = 0; i < lengthof(function_names); i++)
 	{
-		functions[i] =
-		    function_in(get_namespace_oid("privacy_guard_internal", true), function_names[i]);
+		functions[i] = function_in(gen->body_schema, function_names[i]);
 	}
 	gen->guard = functions[0];
 	gen->conflict_guard = functions[1];
@@ -522,6 +524,17 @@ prior_row_security(Oid relid, const GuardedTable *table)
 	return prior;
 }
 
+/* The partitions of the audit log stay internal wherever somebody moves them. */
+static bool
+is_internal(const Generation *gen, Oid relid)
+{
+	Oid schema = get_rel_namespace(relid);
+
+	return schema == gen->schema || schema == gen->body_schema ||
+	       (get_rel_relispartition(relid) &&
+	        get_rel_namespace(get_partition_parent(relid, true)) == gen->schema);
+}
+
 static void
 resolve_relation(Generation *gen, RelationEntry *entry)
 {
@@ -531,7 +544,7 @@ resolve_relation(Generation *gen, RelationEntry *entry)
 
 	relation->table = NULL;
 	relation->n_args = 0;
-	relation->internal = get_rel_namespace(relation->relid) == gen->schema;
+	relation->internal = is_internal(gen, relation->relid);
 	if (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE ||
 	    kind == RELKIND_FOREIGN_TABLE)
 		table = guarding_table(gen, relation->relid);
