@@ -38,7 +38,7 @@
 #define FIRST_RETRY 100
 #define LAST_RETRY 1000
 #define DRAIN_POLL 100
-#define LOOK_INTERVAL 60000 /* to see whether anything is guarded, and for how long not */
+#define LOOK_INTERVAL 10000 /* how often to look whether anything is guarded */
 
 /* So often, in flushes, something else is done as well, also when the ring is never quiet. */
 #define CHORE_EVERY 64
