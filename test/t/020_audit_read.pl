@@ -168,7 +168,7 @@ my @segments = (
 			access(
 				14, 23, 'completed', [60],
 				application_name => "bad \xff text"),
-			record('writer', 15, operation => 'stop')
+			record('writer', 15, operation => 'stop', reason => 'shutdown')
 		]
 	},
 	{
@@ -194,11 +194,20 @@ my @segments = (
 				current_user => 'clerk')
 		]
 	},
-	# A crash: no stop before the start. And the last length leads nowhere.
+	# The last length leads nowhere.
 	{
 		level => 0,
 		subjects => [],
-		records => [ record('writer', 40, operation => 'start') ],
+		records => [
+			record('writer', 40, operation => 'gap', reason => 'crash'),
+			record('writer', 40, operation => 'start'),
+			record('writer', 41, operation => 'stop', reason => 'shutdown'),
+			record(
+				'writer', 50,
+				operation => 'gap',
+				reason => 'library absent'),
+			record('writer', 50, operation => 'start')
+		],
 		tail => "\x7f\xff\xff\xff and nothing behind"
 	});
 
@@ -323,7 +332,7 @@ my $everything =
   '0 writer, 1 access completed, 2 access completed, 3 access open, 4 access open, '
   . '5 access completed, 6 denial, 7 access rolled_back, 8 rollback, 9 access open, 10 access completed, '
   . '11 policy, 12 unreadable, 13 unreadable, 14 unreadable, 15 unreadable, 16 writer, 17 writer, '
-  . '18 access open, 19 access failed, 20 access completed, 21 writer, 22 unreadable';
+  . '18 access open, 19 access failed, 20 access completed, 21 writer, 22 writer, 23 writer, 24 writer, 25 writer, 26 unreadable';
 is(told(), $everything, 'the log shows each record');
 is( answer(
 		q{SELECT recorded_at, session_role, role, client_address, backend_pid, purpose, legal_basis, operation, relation,
@@ -345,7 +354,7 @@ is( answer(
 	'51|t',
 	'many subjects');
 is( answer(
-		q{SELECT convert_from(substr(record, 5), 'UTF8') FROM privacy_guard.audit_log WHERE kind = 'unreadable' AND leaf_index = 22}
+		q{SELECT convert_from(substr(record, 5), 'UTF8') FROM privacy_guard.audit_log WHERE kind = 'unreadable' AND leaf_index = 26}
 	) =~ s/^\W+//r,
 	'and nothing behind',
 	'what cannot be read is shown as it is');
@@ -425,7 +434,7 @@ is( answer(
 	'what was refused');
 
 is(leaves("audit_records(until => '2026-02-01', last_records => 2)"),
-	'21, 22', 'the end of the log');
+	'25, 26', 'the end of the log');
 is( leaves("audit_records(subject_number => 3)"),
 	'5 completed 1, 9 open 1, 12, 14',
 	'records about a number, and what may be about it');
@@ -450,9 +459,11 @@ is( leaves(
 	'of a time');
 
 is( answer(
-		q{SELECT since, until, left(reason, 7) FROM privacy_guard.protection_intervals WHERE state = 'absent' AND until < '2026-02-01'}
+		q{SELECT state, since, until, reason FROM privacy_guard.protection_intervals WHERE relation IS NULL AND until < '2026-02-01'}
 	),
-	"2026-01-01 00:15:00+00|2026-01-01 00:30:00+00|stopped\n2026-01-01 00:33:00+00|2026-01-01 00:40:00+00|no stop",
+	"server down|2026-01-01 00:15:00+00|2026-01-01 00:30:00+00|shutdown\n"
+	  . "server down|2026-01-01 00:33:00+00|2026-01-01 00:40:00+00|crash\n"
+	  . "library absent|2026-01-01 00:41:00+00|2026-01-01 00:50:00+00|library absent",
 	'when nothing was recorded');
 
 # Damage -------------------------------------------------------------------------------------------
