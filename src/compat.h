@@ -73,10 +73,17 @@
 
 /* PostgreSQL 16 asks for the ownership of all kinds of objects in one function. */
 #if PG_VERSION_NUM >= 160000
-#define compat_owns_database(database, role)                                                       \
-	object_ownercheck(DatabaseRelationId, database, role)
+#define compat_owns_database(database, role) object_ownercheck(DatabaseRelationId, database, role)
 #else
 #define compat_owns_database(database, role) pg_database_ownercheck(database, role)
+#endif
+
+/* PostgreSQL 17 can flush a message with the WAL at once. */
+#if PG_VERSION_NUM >= 170000
+#define COMPAT_LOG_MESSAGE(prefix, message, size)                                                  \
+	LogLogicalMessage(prefix, message, size, false, false)
+#else
+#define COMPAT_LOG_MESSAGE(prefix, message, size) LogLogicalMessage(prefix, message, size, false)
 #endif
 
 /* Left behind by a DROP DATABASE that was interrupted; so marked since 15.4 and 16. */

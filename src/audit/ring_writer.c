@@ -30,6 +30,12 @@ static uint32 rest_event = PG_WAIT_EXTENSION;
 /* ---- coming and going ---- */
 
 bool
+audit_ring_is_writer(void)
+{
+	return ring != NULL;
+}
+
+bool
 audit_ring_is_wanted(void)
 {
 	AuditRing *mine;

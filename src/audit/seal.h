@@ -1,6 +1,14 @@
 /*
  * seal.h
- *		Making records of messages, leaves of records, and a segment of leaves.
+ *		What the audit writer does with messages: they become leaves of the tree and rows of the log.
+ *
+ * A batch is gathered, stored in one transaction, and confirmed when that has committed:
+ *
+ *		seal_add() ...; seal_store(); COMMIT; seal_committed();
+ *
+ * After an error: ROLLBACK; seal_aborted(); then the same messages again, with those of
+ * seal_own().  Everything but seal_committed() and seal_aborted() needs a transaction in which a
+ * verb is in progress, with search_path as verbs have it.
  */
 #ifndef PRIVACY_GUARD_SEAL_H
 #define PRIVACY_GUARD_SEAL_H
@@ -9,11 +17,32 @@
 
 #include "audit/ring.h"
 
-extern void seal_start(void);                      /* in a transaction, when the writer starts */
-extern void seal_add(const AuditMessage *message); /* in a transaction */
-extern void seal_own(const void *record, Size length); /* a record of the writer itself */
+/*
+ * When the writer starts, in a transaction of its own that seal_committed() or seal_aborted() also
+ * ends: finds the end of the log, begins an origin where there is none, and makes the partition of
+ * the month.  False while the database is pending after a restore: then nothing can be stored.
+ */
+extern bool seal_start(void);
+
+/* When seal_start() was called: was the last record before that the writer's own that it stops? */
+extern bool seal_last_writer_was_stopped(void);
+
+/* One more message into the batch; its bytes are copied. */
+extern void seal_add(const AuditMessage *message);
+
+/* A record of the writer itself, into the batch. */
+extern void seal_own(const void *record, Size length);
+
+/* Should the batch be stored before more is added? */
 extern bool seal_is_full(void);
-extern int seal_store(void); /* in the same transaction; the number of records */
+
+/*
+ * Store the batch: give numbers to subjects, drop statements that are on record, hash, and insert a
+ * row.  Returns the number of records, which may be 0.
+ */
+extern int seal_store(void);
+
+/* The transaction has ended.  Neither raises errors. */
 extern void seal_committed(void);
 extern void seal_aborted(void);
 

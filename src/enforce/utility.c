@@ -535,6 +535,8 @@ process(UTILITY_PARAMS)
 		warn_of_lost_setting((VariableSetStmt *) statement, context);
 	if (IsA(statement, FetchStmt))
 		cursor_check_fetch(((FetchStmt *) statement)->portalname);
+	if (IsA(statement, LockStmt) && policy_state() == POLICY_IN_FORCE && !verb_in_progress())
+		utility_table_check_lock((LockStmt *) statement);
 	utility_role_check(statement);
 	database_step_aside(statement);
 	if (is_harmless(statement) || !IsTransactionState() || policy_state() < POLICY_EMPTY ||

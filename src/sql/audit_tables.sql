@@ -27,9 +27,7 @@ CREATE TABLE privacy_guard.audit_segment (
     nodes bytea NOT NULL,
     frontier bytea NOT NULL)
     PARTITION BY RANGE (sealed_at);
-CREATE INDEX audit_segment_leaf ON privacy_guard.audit_segment (origin_id, first_leaf);
-CREATE INDEX audit_segment_subjects ON privacy_guard.audit_segment USING gin (subjects) WHERE level > 0;
-COMMENT ON TABLE privacy_guard.audit_segment IS 'The records of the audit log, many to a row.';
+COMMENT ON TABLE privacy_guard.audit_segment IS 'The records of the audit log, many to a row. A partition for each month.';
 COMMENT ON COLUMN privacy_guard.audit_segment.sealed_at IS 'When its last record was stored. Never goes back, whatever the clock does.';
 COMMENT ON COLUMN privacy_guard.audit_segment.level IS 'How often it came out of merging smaller ones.';
 COMMENT ON COLUMN privacy_guard.audit_segment.kinds IS 'Bit 2^k for each kind k of its records.';
@@ -72,3 +70,52 @@ CREATE TABLE privacy_guard.subject_alias (
 CREATE INDEX subject_alias_key ON privacy_guard.subject_alias (category_id, key);
 COMMENT ON TABLE privacy_guard.subject_alias IS
     'Further numbers of a data subject: given while the open transaction of another session held its first.';
+
+-- What the audit writer calls.
+
+-- The partitions are no members of the extension, so that a dump has them with their rows. Their indexes are their own:
+-- those of the parent would be made, under the same names, when a restore attaches a partition, and again after its data.
+CREATE FUNCTION privacy_guard_internal.make_audit_partition(month integer) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    suffix text := to_char(month, 'FM000000');
+    partition text := 'privacy_guard_internal.audit_segment_' || suffix;
+    month_begins timestamptz := make_timestamptz(month / 100, month % 100, 1, 0, 0, 0, 'UTC');
+    month_ends timestamptz := (month_begins AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC';
+    grantee record;
+BEGIN
+    EXECUTE format('CREATE TABLE %s (LIKE privacy_guard.audit_segment INCLUDING ALL EXCLUDING COMMENTS)', partition);
+    EXECUTE format('CREATE UNIQUE INDEX audit_leaf_%s ON %s (origin_id, first_leaf)', suffix, partition);
+    EXECUTE format('CREATE INDEX audit_subjects_%s ON %s USING gin (subjects) WHERE level > 0', suffix, partition);
+    -- Or a publication of all tables would keep small rows from being merged.
+    EXECUTE format('ALTER TABLE %s REPLICA IDENTITY USING INDEX audit_leaf_%s', partition, suffix);
+    EXECUTE format('COMMENT ON TABLE %s IS %L', partition,
+                   format('Records of the audit log that were stored in %s (UTC).', to_char(month_begins AT TIME ZONE 'UTC', 'FMMonth YYYY')));
+    -- Default privileges may have given some away.
+    FOR grantee IN
+        SELECT DISTINCT a.grantee AS oid FROM pg_class c, aclexplode(c.relacl) a
+         WHERE c.oid = partition::regclass AND a.grantee <> c.relowner
+    LOOP
+        EXECUTE format('REVOKE ALL ON %s FROM %s', partition,
+                       CASE grantee.oid WHEN 0 THEN 'PUBLIC' ELSE grantee.oid::regrole::text END);
+    END LOOP;
+    -- Attached, and not made as a partition, it does not wait for readers of the others.
+    EXECUTE format('ALTER TABLE privacy_guard.audit_segment ATTACH PARTITION %s FOR VALUES FROM (%L) TO (%L)',
+                   partition, month_begins, month_ends);
+END $$;
+COMMENT ON FUNCTION privacy_guard_internal.make_audit_partition(integer) IS
+    'Makes the partition of the audit log for a month, such as 202511.';
+
+CREATE FUNCTION privacy_guard_internal.begin_audit_origin(reason text) RETURNS integer
+    LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    INSERT INTO privacy_guard.audit_origin (origin_id, name, system_identifier, database, reason)
+    SELECT n.id, format('privacy_guard/%s/%s/%s',
+               c.system_identifier::numeric + CASE WHEN c.system_identifier < 0 THEN 18446744073709551616 ELSE 0 END,
+               d.oid, n.id),
+           c.system_identifier, d.oid, begin_audit_origin.reason
+      FROM pg_control_system() c, pg_database d,
+           (SELECT coalesce(max(o.origin_id), 0) + 1 FROM privacy_guard.audit_origin o) n (id)
+     WHERE d.datname = current_database()
+    RETURNING origin_id $$;
+COMMENT ON FUNCTION privacy_guard_internal.begin_audit_origin(text) IS
+    'Begins the audit log anew, with a tree of its own. The audit writer notices.';

@@ -122,8 +122,11 @@ BEGIN
         END IF;
         PERFORM privacy_guard_internal.adopt(guarded.relation);
     END LOOP;
-    PERFORM privacy_guard_internal.set_identity();
+    IF NOT privacy_guard_internal.has_identity() THEN
+        PERFORM privacy_guard_internal.begin_audit_origin('restored');
+        PERFORM privacy_guard_internal.set_identity();
+    END IF;
 END $$;
 COMMENT ON FUNCTION privacy_guard_internal.finish_restore() IS
-    'After a restore, a copy or pg_upgrade: checks every guarded table, mends what is missing, and puts the guards in force. Until then nothing guarded can be read. Errors: 42P01, 42703, 42804, 55000.';
+    'After a restore, a copy or pg_upgrade: checks every guarded table, mends what is missing, puts the guards in force, and begins the audit log anew. Until then nothing guarded can be read. Errors: 42P01, 42703, 42804, 55000.';
 CALL privacy_guard_internal.publish('finish_restore', 'steward');

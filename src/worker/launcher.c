@@ -30,6 +30,7 @@
 #include "audit/ring_registry.h"
 #include "compat.h"
 #include "worker/launcher.h"
+#include "worker/witness.h"
 #include "worker/writer.h"
 
 #define LAUNCHER_TYPE "privacy_guard audit launcher"
@@ -368,6 +369,7 @@ privacy_guard_launcher_main(Datum argument)
 	rest_event = COMPAT_WAIT_EVENT("PrivacyGuardAuditLauncherMain");
 
 	audit_ring_register_launcher();
+	witness_mark_run();
 	look_everywhere();
 	while (!ShutdownRequestPending)
 	{

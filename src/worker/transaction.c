@@ -29,7 +29,7 @@ static const struct
 	const char *name;
 	const char *value;
 } settings[] = {
-    {"search_path", "pg_catalog"},
+    {"search_path", "pg_catalog, pg_temp"},
     {"statement_timeout", "0"},
     {"lock_timeout", "0"},
     {"idle_in_transaction_session_timeout", "0"},

@@ -6,14 +6,16 @@
  *is exact, for the stop is the last record of a writer that has drained its ring, and a writer that
  * dies while the server goes on is followed by another on the same ring.
  *
- * Did the server run without the library?  Each run that ends in order, and each recovery after a
- * crash, leaves one shutdown checkpoint in the WAL.  The stop of a writer tells its place in the
- *WAL; so between it and now there must be exactly one such checkpoint, that of the shutdown which
- *the writer stopped for, or none when it stopped for another reason.  One more is a run in which no
- * writer of this database took part.  This needs neither clock nor files of our own, and holds for
- * runs that wrote nothing.  It cannot tell a server without the library from one with it whose
- *writer found no worker slot.  When the WAL at the stop has been recycled already, nothing can be
- *said, and the record says that.  While nothing is guarded nobody needs to watch.
+ * Did the server run without us?  Each run that ends in order, and each recovery after a crash,
+ *leaves one shutdown checkpoint in the WAL, also when the run wrote nothing else.  The records of a
+ *writer tell their place in the WAL.  After the stop at a shutdown, and after a start that ended in
+ *a crash, there must be exactly one such checkpoint until now, after any other stop none.  One more
+ *ends a run in which no writer of this database took part.  The launcher leaves a mark in the WAL
+ *when it starts, so a run without a mark was one without the library (or one that ended before the
+ *launcher began), and a run with it one in which the writer found no slot, no ring or no time. This
+ *needs no clock and no files of our own, but WAL: where that has been recycled already, nothing can
+ *be said, and after an orderly stop the record says that.  While nothing is guarded nobody needs to
+ *watch.
  */
 #include "postgres.h"
 
@@ -25,10 +27,12 @@
 #include "catalog/pg_control.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "replication/message.h"
 #include "utils/timestamp.h"
 
 #include "audit/record.h"
 #include "audit/seal.h"
+#include "compat.h"
 #include "worker/witness.h"
 
 #define OPERATION_STOP "stop"
@@ -47,10 +51,22 @@ typedef struct LastWords
 	XLogRecPtr lsn;
 } LastWords;
 
-static LastWords last;
+/* What the WAL tells of the time since then. */
+typedef enum Runs
+{
+	RUNS_UNKNOWN,
+	RUNS_NONE,      /* no run but that of the last words, and this one */
+	RUNS_UNWATCHED, /* one with the library, and without a writer here */
+	RUNS_ABSENT     /* one without the library */
+} Runs;
 
-/* Shutdown checkpoints since the last words; -1: not known.  Two are as many as more. */
-static int shutdowns = -1;
+static LastWords last;
+static Runs runs = RUNS_UNKNOWN;
+
+#define MARK "privacy_guard run"
+
+/* A longer way through the WAL would keep the sessions waiting that wait for the writer. */
+#define LONGEST_READ ((uint64) 256 * 1024 * 1024)
 
 /* ---- recalling ---- */
 
@@ -150,15 +166,56 @@ is_shutdown(XLogReaderState *reader)
 	       (XLogRecGetInfo(reader) & ~XLR_INFO_MASK) == XLOG_CHECKPOINT_SHUTDOWN;
 }
 
+static bool
+is_mark(XLogReaderState *reader)
+{
+	xl_logical_message *message = (xl_logical_message *) XLogRecGetData(reader);
+
+	return XLogRecGetRmid(reader) == RM_LOGICALMSG_ID && message->prefix_size == sizeof(MARK) &&
+	       memcmp(message->message, MARK, sizeof(MARK)) == 0;
+}
+
+/*
+ * Of the checkpoints, so many end the run of the last words; each other one ends a further run, and
+ * a mark in between says that it had the library.
+ */
+static Runs
+count_runs(XLogReaderState *reader, int expected)
+{
+	ReadLocalXLogPageNoWaitPrivate *position = reader->private_data;
+	Runs result = RUNS_NONE;
+	bool marked = expected == 0;
+
+	while (result != RUNS_ABSENT && !position->end_of_wal && next_record(reader))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (reader->ReadRecPtr - last.lsn > LONGEST_READ)
+			return result == RUNS_NONE ? RUNS_UNKNOWN : result;
+		if (is_mark(reader))
+			marked = true;
+		if (!is_shutdown(reader))
+			continue;
+		if (expected-- <= 0)
+			result = marked ? RUNS_UNWATCHED : RUNS_ABSENT;
+		marked = false;
+	}
+	return result;
+}
+
+static int
+expected_shutdowns(void)
+{
+	return !last.stopped || strcmp(last.reason, STOP_SHUTDOWN) == 0 ? 1 : 0;
+}
+
 void
 witness_read_wal(void)
 {
 	ReadLocalXLogPageNoWaitPrivate position = {.end_of_wal = false};
 	XLogReaderState *reader;
-	int found = 0;
 
-	shutdowns = -1;
-	if (!last.known || !last.stopped)
+	runs = RUNS_UNKNOWN;
+	if (!last.known)
 		return;
 	reader = XLogReaderAllocate(wal_segment_size, NULL,
 	                            XL_ROUTINE(.page_read = &read_local_xlog_page_no_wait,
@@ -169,13 +226,15 @@ witness_read_wal(void)
 		elog(ERROR, "out of memory");
 	if (XLogRecPtrIsInvalid(XLogFindNextRecord(reader, last.lsn)) && !position.end_of_wal)
 		elog(ERROR, "no WAL after the last record of the audit writer");
-	while (found < 2 && !position.end_of_wal && next_record(reader))
-	{
-		CHECK_FOR_INTERRUPTS();
-		found += is_shutdown(reader) ? 1 : 0;
-	}
+	runs = count_runs(reader, expected_shutdowns());
 	XLogReaderFree(reader);
-	shutdowns = found;
+}
+
+/* Not part of any transaction, nor of any database: no logical decoding sees it. */
+void
+witness_mark_run(void)
+{
+	COMPAT_LOG_MESSAGE(MARK, "", 0);
 }
 
 /* ---- saying ---- */
@@ -211,37 +270,34 @@ say(const char *operation, const char *reason, const char *old_place)
 	seal_own(start, length);
 }
 
-/* NULL when there is none. */
-static const char *
-gap(void)
+static void
+say_gap(const char *reason)
 {
-	int expected = strcmp(last.reason, STOP_SHUTDOWN) == 0 ? 1 : 0;
+	say("gap", reason, last.place);
+	ereport(LOG, (errmsg("the audit log has a gap: %s", reason),
+	              errhint("It is on record, with the places in the WAL between which it lies.")));
+}
 
-	if (!last.known)
-		return NULL;
+static void
+say_gaps(void)
+{
+	if (!last.known || (last.stopped && strcmp(last.reason, STOP_UNGUARDED) == 0))
+		return;
 	if (!last.stopped)
-		return "crash";
-	if (strcmp(last.reason, STOP_UNGUARDED) == 0)
-		return NULL;
-	if (shutdowns < 0)
-		return "not witnessed";
-	if (shutdowns > expected)
-		return expected == 1 ? "library absent" : "writer absent";
-	return NULL;
+		say_gap("crash");
+	else if (runs == RUNS_UNKNOWN)
+		say_gap("not known");
+	if (runs == RUNS_ABSENT)
+		say_gap("library absent");
+	else if (runs == RUNS_UNWATCHED)
+		say_gap("writer absent");
 }
 
 void
 witness_start(bool first)
 {
-	const char *reason = first ? gap() : NULL;
-
-	if (reason != NULL)
-	{
-		say("gap", reason, last.place);
-		ereport(LOG,
-		        (errmsg("the audit log has a gap: %s", reason),
-		         errhint("It is on record, with the places in the WAL between which it lies.")));
-	}
+	if (first)
+		say_gaps();
 	say("start", first ? "server started" : "restarted", NULL);
 }
 

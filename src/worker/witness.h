@@ -21,6 +21,9 @@
 extern void witness_recall(void);
 extern void witness_read_wal(void);
 
+/* Leave a mark in the WAL that the server runs with the library. */
+extern void witness_mark_run(void);
+
 /* Add the records to the batch: of a gap where there is one, and of the start. */
 extern void witness_start(bool first);
 extern void witness_stop(const char *reason);

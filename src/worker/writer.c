@@ -36,11 +36,13 @@
 
 /* All in milliseconds. */
 #define FIRST_RETRY 100
-#define LAST_RETRY 10000
+#define LAST_RETRY 1000
 #define DRAIN_POLL 100
-#define LOOK_INTERVAL 60000 /* how often to see whether anything is guarded, and for how long not  \
-	                         */
+#define LOOK_INTERVAL                                                                              \
+	60000 /* how often to see whether anything is guarded, and for how long not                    \
+	       */
 
+static bool opened = false;  /* the end of the log is known */
 static bool started = false; /* its start is on record */
 static bool absent = false;  /* the extension has gone */
 
@@ -97,9 +99,14 @@ step_look(void)
 }
 
 static void
+step_open(void)
+{
+	opened = seal_start();
+}
+
+static void
 step_start(void)
 {
-	seal_start();
 	witness_start(!audit_ring_was_served());
 	(void) seal_store();
 }
@@ -180,9 +187,14 @@ flush(void)
 	return true;
 }
 
+/* A database that was restored has a log only after finish_restore(). */
 static bool
 start(void)
 {
+	if (!opened && !add_to_log(step_open))
+		return false;
+	if (!opened)
+		return absent || failed();
 	if (!audit_ring_was_served())
 	{
 		if (worker_run(witness_recall, "read the audit log") == WORKER_FAILED)
@@ -204,7 +216,7 @@ look(void)
 {
 	if (worker_run(step_look, NULL) == WORKER_ABSENT)
 		absent = true;
-	unguarded = state == POLICY_EMPTY && !flushed_lately && audit_ring_is_empty();
+	unguarded = state != POLICY_IN_FORCE && !flushed_lately && audit_ring_is_empty();
 	flushed_lately = false;
 	look_at = milliseconds_from_now(LOOK_INTERVAL);
 }
@@ -235,14 +247,14 @@ do_chores(void)
 		    worker_run(step_checkpoint, "make a checkpoint of the audit log") == WORKER_FAILED;
 		checkpoint_at = milliseconds_from_now((long) guc_checkpoint_interval * 1000);
 	}
-	else if (milliseconds_until(look_at) == 0)
-		look();
 }
 
 static void
 work(void)
 {
-	if (!started)
+	if (milliseconds_until(look_at) == 0)
+		look();
+	else if (!started)
 		(void) start();
 	else if (audit_ring_rest(quiet_time()) == RING_FLUSH)
 		(void) flush();
@@ -365,7 +377,7 @@ is_needed(void)
 	state = POLICY_IN_FORCE;
 	absent = worker_run(step_look, NULL) == WORKER_ABSENT;
 	look_at = milliseconds_from_now(LOOK_INTERVAL);
-	return (!absent && state != POLICY_EMPTY) || audit_ring_is_wanted();
+	return (!absent && state == POLICY_IN_FORCE) || audit_ring_is_wanted();
 }
 
 static void
