@@ -25,7 +25,7 @@ typedef struct KeyBlock
 {
 	AuditKeyBlock kind;
 	int32 category;
-	uint32 count; /* of members */
+	uint32 count;        /* of members */
 	const uint8 *bitmap; /* of AUDIT_BLOCK_BITMAP, which has no members */
 	uint32 bitmap_length;
 } KeyBlock;

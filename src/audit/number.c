@@ -689,8 +689,7 @@ number_list(const uint8 *blocks, Size length, uint64 *out)
 
 	while (at < end && key_block_next(&at, end, &block))
 	{
-		KeySet *set =
-		    block_is_known(&block) ? NULL : find_set(block.category, block.kind);
+		KeySet *set = block_is_known(&block) ? NULL : find_set(block.category, block.kind);
 
 		for (uint32 i = 0; i < block.count; i++)
 		{
