@@ -21,7 +21,16 @@ char *guc_purpose = NULL;
 char *guc_application_user = NULL;
 int guc_on_no_purpose = ON_NO_PURPOSE_ERROR;
 int guc_on_withheld = ON_WITHHELD_AUTO;
-int guc_consent_cache_size = 64 * 1024;
+int guc_consent_cache_size = 128 * 1024;
+
+int guc_audit_durability = AUDIT_TRANSACTION;
+int guc_audit_buffers = 8 * 1024;
+int guc_audit_databases = 8;
+int guc_audit_timeout = 10000;
+int guc_checkpoint_interval = 60;
+char *guc_checkpoint_key_file = NULL;
+char *guc_checkpoint_file = NULL;
+char *guc_checkpoint_command = NULL;
 
 typedef enum PurposeScope
 {
@@ -51,6 +60,13 @@ static const struct config_enum_entry withheld_options[] = {
     {NULL, 0, false},
 };
 
+static const struct config_enum_entry durability_options[] = {
+    {"async", AUDIT_ASYNC, false},
+    {"transaction", AUDIT_TRANSACTION, false},
+    {"disclosure", AUDIT_DISCLOSURE, false},
+    {NULL, 0, false},
+};
+
 /* Which of the two has SET declared since the last transaction ended? */
 static bool purpose_declared = false;
 static bool application_user_declared = false;
@@ -58,6 +74,50 @@ static bool application_user_declared = false;
 static bool check_purpose(char **newval, void **extra, GucSource source);
 static bool check_application_user(char **newval, void **extra, GucSource source);
 static void end_declarations(XactEvent event, void *arg);
+
+/* Nobody may weaken the audit for himself, so all of it comes from the server's configuration. */
+static void
+define_audit(void)
+{
+	DefineCustomEnumVariable(
+	    "privacy_guard.audit_durability", "When an access must be in the audit log.",
+	    "async: soon; transaction: before its transaction is reported ended; disclosure: before "
+	    "any row of it leaves the server.",
+	    &guc_audit_durability, AUDIT_TRANSACTION, durability_options, PGC_SIGHUP, 0, NULL, NULL,
+	    NULL);
+	DefineCustomIntVariable(
+	    "privacy_guard.audit_buffers",
+	    "Shared memory between the backends of a database and its audit writer.",
+	    "When it is full, guarded statements wait.", &guc_audit_buffers, 8 * 1024, 512,
+	    MAX_KILOBYTES, PGC_POSTMASTER, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomIntVariable("privacy_guard.audit_databases",
+	                        "How many databases of the server can have guarded tables.", NULL,
+	                        &guc_audit_databases, 8, 1, 1024, PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("privacy_guard.audit_timeout",
+	                        "How long a guarded statement waits for the audit log before it fails.",
+	                        NULL, &guc_audit_timeout, 10000, 10, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS,
+	                        NULL, NULL, NULL);
+}
+
+static void
+define_checkpoints(void)
+{
+	DefineCustomIntVariable("privacy_guard.checkpoint_interval",
+	                        "How often the audit log's tree head is signed and shipped.",
+	                        "0: only by audit_checkpoint().", &guc_checkpoint_interval, 60, 0,
+	                        INT_MAX / 1000, PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomStringVariable("privacy_guard.checkpoint_key_file",
+	                           "The Ed25519 private key (PEM) that signs checkpoints.", NULL,
+	                           &guc_checkpoint_key_file, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY, NULL,
+	                           NULL, NULL);
+	DefineCustomStringVariable(
+	    "privacy_guard.checkpoint_file", "A file to which each checkpoint is appended.", NULL,
+	    &guc_checkpoint_file, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY, NULL, NULL, NULL);
+	DefineCustomStringVariable("privacy_guard.checkpoint_command",
+	                           "A shell command that gets each checkpoint as its standard input.",
+	                           NULL, &guc_checkpoint_command, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY,
+	                           NULL, NULL, NULL);
+}
 
 void
 guc_init(void)
@@ -87,10 +147,12 @@ guc_init(void)
 	DefineCustomIntVariable(
 	    "privacy_guard.consent_cache_size",
 	    "Shared memory for the decisions of data subjects that were read lately.",
-	    "One line of 64 bytes holds eight neighbouring integer keys, or one uuid or text key, for "
+	    "One line of 128 bytes holds eight neighbouring integer keys, or one uuid or text key, for "
 	    "one purpose.",
-	    &guc_consent_cache_size, 64 * 1024, 64, MAX_KILOBYTES, PGC_POSTMASTER, GUC_UNIT_KB, NULL,
+	    &guc_consent_cache_size, 128 * 1024, 128, MAX_KILOBYTES, PGC_POSTMASTER, GUC_UNIT_KB, NULL,
 	    NULL, NULL);
+	define_audit();
+	define_checkpoints();
 	MarkGUCPrefixReserved("privacy_guard");
 	RegisterXactCallback(end_declarations, NULL);
 }

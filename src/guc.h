@@ -19,11 +19,27 @@ typedef enum OnWithheld
 	ON_WITHHELD_ERROR
 } OnWithheld;
 
+typedef enum AuditDurability
+{
+	AUDIT_ASYNC,
+	AUDIT_TRANSACTION,
+	AUDIT_DISCLOSURE
+} AuditDurability;
+
 extern char *guc_purpose;          /* "" when the session declares none */
 extern char *guc_application_user; /* the person behind a shared role */
 extern int guc_on_no_purpose;
 extern int guc_on_withheld;
 extern int guc_consent_cache_size; /* kB */
+
+extern int guc_audit_durability;
+extern int guc_audit_buffers; /* kB, of each database's ring */
+extern int guc_audit_databases;
+extern int guc_audit_timeout;       /* milliseconds */
+extern int guc_checkpoint_interval; /* seconds; 0: only on demand */
+extern char *guc_checkpoint_key_file;
+extern char *guc_checkpoint_file;
+extern char *guc_checkpoint_command;
 
 extern void guc_init(void);
 

@@ -9,6 +9,8 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 
+#include "audit/statement.h"
+#include "audit/trail.h"
 #include "consent/change.h"
 #include "enforce/execute.h"
 #include "enforce/exempt.h"
@@ -19,6 +21,8 @@
 #include "guc.h"
 #include "policy/policy.h"
 #include "shmem.h"
+#include "worker/database.h"
+#include "worker/launcher.h"
 
 PG_MODULE_MAGIC;
 
@@ -37,10 +41,14 @@ _PG_init(void)
 	shmem_init();
 	policy_init();
 	change_init();
+	trail_init();
 	exempt_init();
 	rls_init();
 	planner_init();
 	execute_init();
 	utility_init();
 	walsender_init();
+	statement_init();
+	database_init();
+	launcher_init();
 }

@@ -11,6 +11,8 @@
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
 
+#include "audit/ring.h"
+#include "audit/who.h"
 #include "consent/consent_cache.h"
 #include "enforce/report.h"
 #include "enforce/utility_role.h"
@@ -25,6 +27,8 @@ request(void)
 	if (prev_shmem_request_hook)
 		prev_shmem_request_hook();
 	RequestAddinShmemSpace(consent_cache_shmem_size());
+	RequestAddinShmemSpace(who_shmem_size());
+	RequestAddinShmemSpace(audit_ring_shmem_size());
 	RequestAddinShmemSpace(report_shmem_size());
 	RequestAddinShmemSpace(utility_role_shmem_size());
 }
@@ -36,6 +40,8 @@ startup(void)
 		prev_shmem_startup_hook();
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	consent_cache_shmem_attach();
+	who_shmem_attach();
+	audit_ring_shmem_attach();
 	report_shmem_attach();
 	utility_role_shmem_attach();
 	LWLockRelease(AddinShmemInitLock);

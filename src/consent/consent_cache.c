@@ -33,6 +33,12 @@ typedef struct CacheLine
 
 StaticAssertDecl(sizeof(CacheLine) == 64, "a cache line of facts is one cache line");
 
+/* The numbers of a line's subjects, apart: only the audit looks at them. */
+typedef struct NumberLine
+{
+	int64 number[CACHE_LINE_SUBJECTS];
+} NumberLine;
+
 typedef struct ConsentCache
 {
 	/* Would have to advance 2^32 times between two looks to be taken for unchanged. */
@@ -44,12 +50,14 @@ typedef struct ConsentCache
 } ConsentCache;
 
 static ConsentCache *cache = NULL;
+static NumberLine *numbers = NULL; /* of the line with the same index, and under its sequence */
 
 /* The greatest power of two of sets that fits into the setting. */
 static uint32
 cache_sets(void)
 {
-	uint64 fit = (uint64) guc_consent_cache_size * 1024 / (SET_LINES * sizeof(CacheLine));
+	uint64 fit = (uint64) guc_consent_cache_size * 1024 /
+	             (SET_LINES * (sizeof(CacheLine) + sizeof(NumberLine)));
 	uint32 sets = 1;
 
 	while ((uint64) sets * 2 <= fit && sets < ((uint32) 1 << 28))
@@ -61,7 +69,7 @@ Size
 consent_cache_shmem_size(void)
 {
 	return add_size(offsetof(ConsentCache, line) + PG_CACHE_LINE_SIZE,
-	                mul_size(cache_sets(), SET_LINES * sizeof(CacheLine)));
+	                mul_size(cache_sets(), SET_LINES * (sizeof(CacheLine) + sizeof(NumberLine))));
 }
 
 void
@@ -70,6 +78,7 @@ consent_cache_shmem_attach(void)
 	bool found;
 
 	cache = ShmemInitStruct("privacy_guard consent cache", consent_cache_shmem_size(), &found);
+	numbers = (NumberLine *) &cache->line[(Size) cache_sets() * SET_LINES];
 	if (found)
 		return;
 	memset(cache, 0, consent_cache_shmem_size());
@@ -132,7 +141,7 @@ set_line(uint32 hash, int i)
 
 /* Whether the facts still hold is for the caller to see: change and changes_at come with them. */
 bool
-consent_cache_get(const CacheTag *tag, uint32 hash, CacheFacts *out)
+consent_cache_get(const CacheTag *tag, uint32 hash, bool want_numbers, CacheFacts *out)
 {
 	for (int i = 0; i < SET_LINES; i++)
 	{
@@ -147,6 +156,8 @@ consent_cache_get(const CacheTag *tag, uint32 hash, CacheFacts *out)
 		out->change = line->change;
 		out->changes_at = line->changes_at;
 		memcpy(out->facts, line->facts, sizeof(out->facts));
+		if (want_numbers)
+			memcpy(out->number, numbers[line - cache->line].number, sizeof(out->number));
 		pg_read_barrier();
 		if (pg_atomic_read_u32(&line->sequence) == before)
 			return true;
@@ -179,6 +190,7 @@ consent_cache_put(const CacheTag *tag, uint32 hash, const CacheFacts *facts)
 	victim->change = facts->change;
 	victim->changes_at = facts->changes_at;
 	memcpy(victim->facts, facts->facts, sizeof(victim->facts));
+	memcpy(numbers[victim - cache->line].number, facts->number, sizeof(facts->number));
 	pg_write_barrier();
 	pg_atomic_write_u32(&victim->sequence, before + 2);
 }

@@ -35,13 +35,15 @@ typedef struct CacheFacts
 	uint32 change;          /* the partition's change counter when the facts were read; 0: none */
 	TimestampTz changes_at; /* until when they hold by themselves */
 	SubjectFacts facts[CACHE_LINE_SUBJECTS];
+	int64 number[CACHE_LINE_SUBJECTS]; /* of the subjects in records; 0: has none yet */
 } CacheFacts;
 
 extern Size consent_cache_shmem_size(void);
 extern void consent_cache_shmem_attach(void);
 
 extern uint32 consent_cache_hash(const CacheTag *tag);
-extern bool consent_cache_get(const CacheTag *tag, uint32 hash, CacheFacts *out);
+/* The numbers only where they are wanted: they are a memory access more. */
+extern bool consent_cache_get(const CacheTag *tag, uint32 hash, bool want_numbers, CacheFacts *out);
 extern void consent_cache_put(const CacheTag *tag, uint32 hash, const CacheFacts *facts);
 
 /*

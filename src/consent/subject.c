@@ -23,12 +23,15 @@
 /* Text keys up to this length are their own cache key. */
 #define INLINE_KEY_LENGTH (sizeof(SubjectKey) - 1)
 
+/* Of an exempt execution, which asks for nothing but numbers. */
+static const Purpose no_purpose = {.path = "", .known = true};
+
 void
 subject_reader_init(SubjectReader *reader, const Purpose *purpose, int32 category, KeyKind key_kind,
                     TimestampTz now)
 {
 	memset(reader, 0, sizeof(*reader));
-	reader->purpose = purpose;
+	reader->purpose = purpose != NULL ? purpose : &no_purpose;
 	reader->category = category;
 	reader->key_kind = key_kind;
 	reader->now = now;
@@ -126,23 +129,26 @@ state_row(HeapTuple tuple, TupleDesc desc, void *arg)
 	SubjectFacts facts = FACT_KNOWN;
 	bool isnull;
 	Datum value;
+	int64 number;
 	int slot = 0;
 
-	facts |= consent_facts(reader, catalog_column(tuple, desc, STATE_CONSENT, &isnull));
-	value = catalog_column(tuple, desc, STATE_OBJECTIONS, &isnull);
-	if (purpose_set_covers((PurposeSet *) PG_DETOAST_DATUM(value), path, strlen(path)))
-		facts |= FACT_OBJECTED;
+	number = DatumGetInt64(catalog_column(tuple, desc, STATE_SUBJECT, &isnull));
+	if (reader->purpose != &no_purpose)
+	{
+		facts |= consent_facts(reader, catalog_column(tuple, desc, STATE_CONSENT, &isnull));
+		value = catalog_column(tuple, desc, STATE_OBJECTIONS, &isnull);
+		if (purpose_set_covers((PurposeSet *) PG_DETOAST_DATUM(value), path, strlen(path)))
+			facts |= FACT_OBJECTED;
+	}
 	if (catalog_bool(tuple, desc, STATE_RESTRICTED))
 		facts |= FACT_RESTRICTED;
 	if (reader->purpose->record_basis)
-	{
-		value = catalog_column(tuple, desc, STATE_SUBJECT, &isnull);
-		facts |= recorded_bases(reader, DatumGetInt64(value));
-	}
+		facts |= recorded_bases(reader, number);
 	value = catalog_column(tuple, desc, STATE_KEY_INT, &isnull);
 	if (reader->key_kind == KEY_INT && !isnull)
 		slot = (int) (DatumGetInt64(value) & (CACHE_LINE_SUBJECTS - 1));
 	reader->line.facts[slot] = facts;
+	reader->line.number[slot] = number;
 }
 
 static void
@@ -152,6 +158,7 @@ read_state(SubjectReader *reader, const char *text_key, int length)
 	int64 first = (int64) (reader->key.word[0] << 3);
 
 	memset(reader->line.facts, 0, sizeof(reader->line.facts));
+	memset(reader->line.number, 0, sizeof(reader->line.number));
 	reader->line.changes_at = DT_NOEND;
 	ScanKeyInit(&keys[0], STATE_CATEGORY, BTEqualStrategyNumber, F_INT4EQ,
 	            Int32GetDatum(reader->category));
@@ -197,7 +204,7 @@ subject_read_line(SubjectReader *reader, SubjectKey key, const char *text, int l
 	reader->key = key;
 	reader->counter = consent_change_counter(consent_change_partition(reader->category, key));
 	reader->own_change = change_own_count;
-	if (!own && consent_cache_get(&tag, hash, &reader->line) &&
+	if (!own && consent_cache_get(&tag, hash, reader->want_numbers, &reader->line) &&
 	    reader->line.change == pg_atomic_read_u32(reader->counter) &&
 	    reader->now < reader->line.changes_at)
 		return;

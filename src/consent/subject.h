@@ -20,7 +20,8 @@ typedef struct SubjectReader
 	const Purpose *purpose;
 	int32 category;
 	KeyKind key_kind;
-	TimestampTz now; /* decisions are judged by this moment */
+	TimestampTz now;   /* decisions are judged by this moment */
+	bool want_numbers; /* of the subjects, for the audit */
 
 	SubjectKey key;
 	pg_atomic_uint32 *counter; /* of changes to the key's partition */
@@ -28,6 +29,7 @@ typedef struct SubjectReader
 	CacheFacts line;
 } SubjectReader;
 
+/* Without a purpose only the subjects' numbers are read. */
 extern void subject_reader_init(SubjectReader *reader, const Purpose *purpose, int32 category,
                                 KeyKind key_kind, TimestampTz now);
 
@@ -59,6 +61,19 @@ subject_line_holds(const SubjectReader *reader, SubjectKey key)
 	return reader->key.word[0] == key.word[0] && reader->key.word[1] == key.word[1] &&
 	       reader->line.change == pg_atomic_read_u32(reader->counter) &&
 	       reader->own_change == change_own_count;
+}
+
+/* The number of the subject whose facts were read last from this line; 0 when it has none. */
+static inline int64
+subject_number_int(const SubjectReader *reader, int64 value)
+{
+	return reader->line.number[value & (CACHE_LINE_SUBJECTS - 1)];
+}
+
+static inline int64
+subject_number_single(const SubjectReader *reader)
+{
+	return reader->line.number[0];
 }
 
 /* The facts about the subject with this key; here, because each row of a scan asks. */

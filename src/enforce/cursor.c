@@ -23,6 +23,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
+#include "audit/trail.h"
 #include "consent/change.h"
 #include "enforce/cursor.h"
 #include "enforce/exempt.h"
@@ -140,7 +141,7 @@ still_permitted(const PortalMemory *memory, const Reading *reading)
 	if (relation == NULL)
 		return true;
 	if (reading->exempt)
-		return exempt_execution(role, NULL);
+		return exempt_execution(role, NULL) != EXEMPT_NOT;
 	purpose = policy_purpose(reading->purpose);
 	return purpose != NULL && purpose->version == reading->version &&
 	       policy_entitled(role, purpose) && policy_rule(relation->table, purpose)->permitted;
@@ -161,13 +162,15 @@ check_readings(const PortalMemory *memory)
 			         errmsg("the statement was started for purpose \"%s\" and cannot go on for "
 			                "another",
 			                memory->purpose),
-			         errhint("Close the cursor and open it again for the present purpose.")));
+			         errhint("Close the cursor and open it again for the present purpose."),
+			         errdenial(reading->relid, "other_purpose")));
 		if (!still_permitted(memory, reading))
 			ereport(ERROR,
 			        (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			         errmsg("the cursor may not go on with rows of guarded table \"%s\"",
 			                get_rel_name(reading->relid)),
-			         errhint("It was opened under another role, or rules have changed since.")));
+			         errhint("It was opened under another role, or rules have changed since."),
+			         errdenial(reading->relid, "cursor")));
 	}
 }
 
@@ -182,7 +185,8 @@ check_decisions(const PortalMemory *memory)
 	if (changed)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 		                errmsg("a data subject has decided otherwise since the cursor was opened"),
-		                errhint("Close the cursor and open it again.")));
+		                errhint("Close the cursor and open it again."),
+		                errdenial(InvalidOid, "consent_changed")));
 }
 
 static void

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "access/parallel.h"
 #include "access/transam.h"
 #include "catalog/catalog.h"
 #include "catalog/pg_namespace.h"
@@ -16,14 +17,19 @@
 #include "catalog/pg_class.h"
 #include "access/htup_details.h"
 
+#include "audit/disclose.h"
+#include "audit/trail.h"
+#include "audit/who.h"
 #include "compat.h"
 #include "consent/change.h"
+#include "enforce/collect.h"
 #include "enforce/cursor.h"
 #include "enforce/execute.h"
 #include "enforce/exempt.h"
 #include "enforce/frame.h"
 #include "enforce/lineage.h"
 #include "enforce/report.h"
+#include "enforce/secrecy.h"
 #include "enforce/utility.h"
 #include "enforce/utility_role.h"
 #include "enforce/verify.h"
@@ -41,11 +47,11 @@ static void
 refuse_internal(Oid relid)
 {
 	if (!verb_in_progress() && !creating_extension)
-		ereport(ERROR,
-		        (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-		         errmsg("table \"%s\" is written by the functions of privacy_guard only",
-		                get_rel_name(relid)),
-		         errhint("Call the function in schema privacy_guard that makes the change.")));
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+		                errmsg("table \"%s\" is written by the functions of privacy_guard only",
+		                       get_rel_name(relid)),
+		                errhint("Call the function in schema privacy_guard that makes the change."),
+		                errtamper(relid, "internal_table")));
 }
 
 /* What the guard relies on could be undone in the system catalogs. */
@@ -54,12 +60,12 @@ refuse_catalog(Oid relid)
 {
 	/* allow_system_table_mods is any superuser's to set. */
 	if (!creating_extension && !IsBinaryUpgrade && !exempt_glass_is_broken())
-		ereport(
-		    ERROR,
-		    (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-		     errmsg("system catalog \"%s\" cannot be written while tables are guarded",
-		            get_rel_name(relid)),
-		     errhint("Use ordinary commands, or announce it with privacy_guard.break_glass().")));
+		ereport(ERROR,
+		        (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+		         errmsg("system catalog \"%s\" cannot be written while tables are guarded",
+		                get_rel_name(relid)),
+		         errhint("Use ordinary commands, or announce it with privacy_guard.break_glass()."),
+		         errtamper(relid, "system_catalog")));
 }
 
 static void
@@ -98,6 +104,8 @@ request_of(QueryDesc *query, int eflags)
 		is_result = plan->resultRelations != NIL && list_member_int(plan->resultRelations, rti);
 		if (is_result && !request.explain_only)
 			check_written(rte->relid);
+		if (!is_result && !request.explain_only)
+			secrecy_check_read(rte->relid, query->sourceText);
 		if (policy_guarded(rte->relid) == NULL)
 			continue;
 		request.touched = lappend_oid(request.touched, rte->relid);
@@ -135,7 +143,8 @@ refuse_unguarded(Oid relid)
 	                errmsg("the plan reads or writes guarded table \"%s\" without its guard",
 	                       get_rel_name(relid)),
 	                errhint("Run the statement again. If it fails again, another extension may "
-	                        "have changed the plan.")));
+	                        "have changed the plan."),
+	                errdenial(relid, "unguarded_plan")));
 }
 
 /* Does any table hide rows in this execution? */
@@ -162,13 +171,23 @@ refuse_instrumented(const Frame *frame, const QueryDesc *query)
 		                       "from absent ones",
 		                       get_rel_name(frame->tables[0].table->relid)),
 		                errhint("Use EXPLAIN without ANALYZE, or announce it with "
-		                        "privacy_guard.break_glass().")));
+		                        "privacy_guard.break_glass()."),
+		                errdenial(frame->tables[0].table->relid, "explain_analyze")));
 }
 
 static bool
 may_export(const Frame *frame)
 {
 	return !hides_rows(frame, true) || frame->purpose->export_allowed;
+}
+
+static bool
+reads_rows(const Frame *frame)
+{
+	for (int i = 0; i < frame->n_tables; i++)
+		if (frame->tables[i].is_read)
+			return true;
+	return false;
 }
 
 static void
@@ -181,36 +200,49 @@ refuse_export(const Frame *frame, const char *target)
 	                : errmsg("rows read for purpose \"%s\" may not go into an unguarded table",
 	                         frame->purpose->path),
 	         errhint("Use a temporary table, let a data steward protect() the target, or work for "
-	                 "a purpose that allows export.")));
+	                 "a purpose that allows export."),
+	         errdenial(frame->tables[0].table->relid, "export")));
 }
 
-/* Rows of guarded tables must not settle where nothing guards them. */
+/* Rows of guarded tables must not settle where nothing guards them, or it is an export. */
 static void
-check_targets(const Frame *frame, PlannedStmt *plan)
+check_targets(Frame *frame, PlannedStmt *plan)
 {
 	Oid target;
 
-	if (plan->resultRelations == NIL || may_export(frame))
+	if (plan->resultRelations == NIL || !reads_rows(frame))
 		return;
 	target = lineage_unguarded_target(plan);
-	if (OidIsValid(target))
+	if (!OidIsValid(target))
+		return;
+	if (!may_export(frame))
 		refuse_export(frame, get_rel_name(target));
+	frame->exports = true;
 }
 
 /* CREATE TABLE AS, SELECT INTO and materialized views. */
 static void
-check_receiver(const Frame *frame, const DestReceiver *dest)
+check_receiver(Frame *frame, const DestReceiver *dest)
 {
-	if (dest != NULL && !may_export(frame) &&
-	    (dest->mydest == DestTransientRel ||
-	     (dest->mydest == DestIntoRel && !utility_fills_temporary())))
+	if (dest == NULL || (dest->mydest != DestTransientRel &&
+	                     (dest->mydest != DestIntoRel || utility_fills_temporary())))
+		return;
+	if (!may_export(frame))
 		refuse_export(frame, NULL);
+	frame->exports = true;
 }
 
 /*
  * A worker would neither know of a break-glass nor of the transaction's own changes of consent,
- * which must not enter the shared cache.
+ * which must not enter the shared cache; and what it reads is on record only when it ends.
  */
+static bool
+must_stay_serial(const Frame *frame)
+{
+	return frame->exempt != EXEMPT_NOT || change_is_own() ||
+	       guc_audit_durability == AUDIT_DISCLOSURE;
+}
+
 static void
 stay_serial(QueryDesc *query)
 {
@@ -237,6 +269,8 @@ check_execution(QueryDesc *query, int eflags)
 	if (request.touched == NIL)
 		return NULL;
 
+	if (!request.explain_only)
+		trail_prepare();
 	frame = frame_prepare(&request);
 	if (frame == NULL)
 		return NULL;
@@ -278,7 +312,7 @@ start(QueryDesc *query, int eflags)
 	frame = check_execution(query, eflags);
 	if (frame == NULL)
 		return;
-	if (query->plannedstmt->parallelModeNeeded && (frame->exempt || change_is_own()))
+	if (query->plannedstmt->parallelModeNeeded && must_stay_serial(frame))
 		stay_serial(query);
 	frame_open(frame, query->estate->es_query_cxt);
 }
@@ -290,6 +324,8 @@ typedef struct Entered
 {
 	Frame *frame;
 	bool integrity;
+	bool announced; /* to parallel workers */
+	uint32 execution;
 } Entered;
 
 /*
@@ -309,12 +345,18 @@ enter(Frame *frame)
 
 	entered.integrity = exempt_enter_integrity();
 	entered.frame = frame_enter(frame);
+	entered.announced = frame != NULL && frame->execution != 0 && frame->query != NULL &&
+	                    frame->query->plannedstmt->parallelModeNeeded && !IsParallelWorker();
+	if (entered.announced)
+		entered.execution = who_announce_execution(frame->execution);
 	return entered;
 }
 
 static void
 leave(const Entered *entered)
 {
+	if (entered->announced)
+		who_announce_execution(entered->execution);
 	frame_leave(entered->frame);
 	exempt_leave_integrity(entered->integrity);
 }
@@ -337,9 +379,43 @@ run_in_frame(Frame *frame, COMPAT_RUN_PARAMS)
 	{
 		call_run(COMPAT_RUN_ARGS);
 	}
-	PG_FINALLY();
+	PG_CATCH();
 	{
 		leave(&entered);
+		access_note_error(geterrcode());
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	leave(&entered);
+}
+
+static void
+release_rows(void *arg)
+{
+	trail_disclose();
+}
+
+/* Nothing leaves the server, or the function that asked, before it is on record. */
+static void
+run_disclosing(Frame *frame, COMPAT_RUN_PARAMS)
+{
+	DestReceiver *receiver = query->dest;
+
+	if (!disclose_leaves_server(receiver))
+	{
+		run_in_frame(frame, COMPAT_RUN_ARGS);
+		trail_disclose();
+		return;
+	}
+	query->dest = disclose_wrap(receiver, release_rows, NULL);
+	PG_TRY();
+	{
+		run_in_frame(frame, COMPAT_RUN_ARGS);
+		disclose_finish(query->dest);
+	}
+	PG_FINALLY();
+	{
+		query->dest = receiver;
 	}
 	PG_END_TRY();
 }
@@ -359,8 +435,12 @@ run_guarded(COMPAT_RUN_PARAMS)
 		frame_check_purpose(frame);
 		check_receiver(frame, query->dest);
 		cursor_watch(frame);
+		collect_open(frame);
 	}
-	run_in_frame(frame, COMPAT_RUN_ARGS);
+	if (frame != NULL && guc_audit_durability == AUDIT_DISCLOSURE)
+		run_disclosing(frame, COMPAT_RUN_ARGS);
+	else
+		run_in_frame(frame, COMPAT_RUN_ARGS);
 	if (frame != NULL)
 		cursor_collect(frame);
 }
@@ -453,14 +533,18 @@ finish(QueryDesc *query)
 	{
 		call_finish(query);
 	}
-	PG_FINALLY();
+	PG_CATCH();
 	{
 		leave(&entered);
+		access_note_error(geterrcode());
+		PG_RE_THROW();
 	}
 	PG_END_TRY();
+	leave(&entered);
 	if (frame != NULL)
 	{
 		frame_close(frame);
+		collect_close(frame);
 		report_withheld(frame);
 	}
 }

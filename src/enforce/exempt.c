@@ -95,10 +95,14 @@ exempt_by_role(Oid role)
 	       policy_role_exempt(role);
 }
 
-bool
+Exemption
 exempt_execution(Oid role, const char *source_text)
 {
-	return verb_owns_statement(source_text) || exempt_glass_is_broken() || exempt_by_role(role);
+	if (verb_owns_statement(source_text))
+		return EXEMPT_OWN;
+	if (exempt_glass_is_broken())
+		return EXEMPT_BY_GLASS;
+	return exempt_by_role(role) ? EXEMPT_BY_ROLE : EXEMPT_NOT;
 }
 
 /* ---- referential integrity ---- */

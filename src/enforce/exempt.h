@@ -11,11 +11,16 @@
 
 extern void exempt_init(void);
 
-/*
- * An open break-glass, a role that was exempted for backups, or the one statement by which our own
- * functions write consent columns.  source_text may be NULL.
- */
-extern bool exempt_execution(Oid role, const char *source_text);
+typedef enum Exemption
+{
+	EXEMPT_NOT,
+	EXEMPT_OWN,      /* the one statement by which our own functions write consent columns */
+	EXEMPT_BY_GLASS, /* an open break-glass */
+	EXEMPT_BY_ROLE   /* a role that was exempted for backups */
+} Exemption;
+
+/* source_text may be NULL. */
+extern Exemption exempt_execution(Oid role, const char *source_text);
 
 /* Does a break-glass of this session stand open now? */
 extern bool exempt_glass_is_broken(void);

@@ -20,6 +20,7 @@
 #include "utils/rls.h"
 #include "utils/timestamp.h"
 
+#include "audit/trail.h"
 #include "enforce/exempt.h"
 #include "enforce/frame.h"
 #include "enforce/report.h"
@@ -67,7 +68,8 @@ check_pending(FrameTable *entry)
 	    ERROR,
 	    (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 	     errmsg("guarded table \"%s\" is pending after a restore or copy", name_of(entry)),
-	     errhint("A data steward can verify and release it with privacy_guard.finish_restore().")));
+	     errhint("A data steward can verify and release it with privacy_guard.finish_restore()."),
+	     errdenial(entry->table->relid, "pending")));
 }
 
 static const Purpose *
@@ -82,7 +84,8 @@ declared_purpose(void)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
 		                errmsg("purpose \"%s\" does not exist", guc_purpose),
 		                errhint("privacy_guard.purposes lists the purposes; a data steward can add "
-		                        "one with privacy_guard.create_purpose().")));
+		                        "one with privacy_guard.create_purpose()."),
+		                errdenial(InvalidOid, "no_such_purpose")));
 	return purpose;
 }
 
@@ -122,6 +125,12 @@ frame_create(QueryDesc *query)
 	return frame;
 }
 
+static bool
+is_exempt(const Frame *frame)
+{
+	return frame->explain_only || frame->exempt != EXEMPT_NOT;
+}
+
 Frame *
 frame_prepare(const FrameRequest *request)
 {
@@ -146,10 +155,10 @@ frame_prepare(const FrameRequest *request)
 	    MemoryContextAllocZero(frame->context, list_length(tables) * sizeof(FrameTable));
 	read = guarded_among(request->read);
 	changed = guarded_among(request->changed);
+	frame->explain_only = request->explain_only;
 	frame->exempt =
-	    request->explain_only ||
 	    exempt_execution(frame->role, request->query ? request->query->sourceText : NULL);
-	if (!frame->exempt)
+	if (!is_exempt(frame))
 		frame->purpose = declared_purpose();
 	foreach (cell, tables)
 	{
@@ -158,7 +167,7 @@ frame_prepare(const FrameRequest *request)
 		entry->table = lfirst(cell);
 		entry->is_read = list_member_ptr(read, entry->table);
 		entry->is_changed = list_member_ptr(changed, entry->table);
-		if (frame->exempt)
+		if (is_exempt(frame))
 			entry->verdict = FRAME_PASS;
 		else if (policy_state() == POLICY_PENDING)
 			check_pending(entry);
@@ -209,7 +218,8 @@ check_table(Frame *frame, FrameTable *entry)
 			    (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			     errmsg("no purpose is declared for guarded table \"%s\"", name_of(entry)),
 			     errhint("Declare one in the transaction, as in SET LOCAL privacy_guard.purpose = "
-			             "'billing', or give the role a default with ALTER ROLE ... SET.")));
+			             "'billing', or give the role a default with ALTER ROLE ... SET."),
+			     errdenial(entry->table->relid, "no_purpose")));
 		return;
 	}
 	if (!policy_entitled(frame->role, purpose))
@@ -220,8 +230,8 @@ check_table(Frame *frame, FrameTable *entry)
 			    (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			     errmsg("role \"%s\" may not process guarded table \"%s\" for purpose \"%s\"",
 			            GetUserNameFromId(frame->role, false), name_of(entry), purpose->path),
-			     errhint(
-			         "A data steward can entitle the role with privacy_guard.grant_purpose().")));
+			     errhint("A data steward can entitle the role with privacy_guard.grant_purpose()."),
+			     errdenial(entry->table->relid, "not_entitled")));
 		return;
 	}
 	rule = policy_rule(entry->table, purpose);
@@ -239,7 +249,8 @@ check_table(Frame *frame, FrameTable *entry)
 			             ? errhint("privacy_guard.rules shows the prohibition, of this purpose or "
 			                       "one above it. A data steward can lift it with drop_rule(), or "
 			                       "with a newer permit() of this very purpose.")
-			             : errhint("A data steward can permit it with privacy_guard.permit().")));
+			             : errhint("A data steward can permit it with privacy_guard.permit()."),
+			         errdenial(entry->table->relid, rule->prohibited ? "prohibited" : "no_rule")));
 		return;
 	}
 	if (!row_security)
@@ -248,8 +259,10 @@ check_table(Frame *frame, FrameTable *entry)
 		         errmsg("rows of guarded table \"%s\" cannot be read with row_security off",
 		                name_of(entry)),
 		         errhint("Leave row_security on. For a whole dump, let a data steward exempt the "
-		                 "role with privacy_guard.exempt_role().")));
+		                 "role with privacy_guard.exempt_role()."),
+		         errdenial(entry->table->relid, "row_security_off")));
 	entry->verdict = FRAME_DECIDE;
+	entry->rule = rule;
 	entry->mask = rule->mask;
 }
 
@@ -318,5 +331,6 @@ frame_check_purpose(const Frame *frame)
 		        (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 		         errmsg("the statement was started for purpose \"%s\" and cannot go on for another",
 		                frame->purpose->path),
-		         errhint("Close the cursor and open it again for the present purpose.")));
+		         errhint("Close the cursor and open it again for the present purpose."),
+		         errdenial(frame->tables[0].table->relid, "other_purpose")));
 }

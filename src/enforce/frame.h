@@ -7,7 +7,9 @@
 
 #include "postgres.h"
 
+#include "audit/access.h"
 #include "consent/subject.h"
+#include "enforce/exempt.h"
 #include "executor/execdesc.h"
 #include "policy/policy.h"
 
@@ -24,8 +26,10 @@ typedef struct FrameTable
 	FrameVerdict verdict;
 	bool monitored; /* count what would be withheld, withhold nothing */
 	bool is_read;
-	bool is_changed; /* by UPDATE, DELETE or MERGE */
+	bool is_changed;  /* by UPDATE, DELETE or MERGE */
+	const Rule *rule; /* where it is decided by subject */
 	DecisionMask mask;
+	Access *access; /* what puts the subjects on record; NULL where nothing does */
 	uint64 withheld;
 	struct ViaCache *via; /* parents looked up so far */
 } FrameTable;
@@ -39,7 +43,13 @@ typedef struct Frame
 	const Purpose *purpose; /* NULL when exempt or empty */
 	Oid role;
 	TimestampTz now;
-	bool exempt;
+	Exemption exempt;
+	bool explain_only;
+	bool exports; /* rows go into a table that nothing guards */
+	bool collects;
+	uint32 execution;  /* its number on record; 0: is not recorded */
+	int64 fingerprint; /* of its statement; 0: unknown */
+	struct CollectScans *scans;
 	int n_tables;
 	FrameTable *tables;
 	uint8 *judged; /* partitions of subjects, one bit each; NULL when nobody asks */

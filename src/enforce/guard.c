@@ -20,6 +20,7 @@
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
+#include "audit/trail.h"
 #include "enforce/frame.h"
 #include "enforce/guard.h"
 #include "enforce/judge.h"
@@ -75,10 +76,9 @@ guard_is_call(Node *node)
 
 /* ---- in plans ---- */
 
-static Judge *
-judge_of_call(FunctionCallInfo fcinfo)
+Judge *
+guard_judge(FunctionCallInfo fcinfo, Frame *frame, bool at_scan)
 {
-	Frame *frame = frame_current();
 	FrameTable *entry;
 	Judge *judge;
 
@@ -89,12 +89,14 @@ judge_of_call(FunctionCallInfo fcinfo)
 		elog(ERROR, "privacy_guard: guard called outside of a checked execution");
 	judge = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(Judge));
 	judge_init(judge, frame, entry);
+	judge->at_scan = at_scan;
 	if (entry->table->n_subjects > 0)
 		for (int i = FIRST_COLUMN_ARG; i < PG_NARGS(); i++)
 			judge->type[i - FIRST_COLUMN_ARG] = getBaseType(get_fn_expr_argtype(fcinfo->flinfo, i));
 	judge->one_bigint = entry->verdict == FRAME_DECIDE && frame->judged == NULL &&
 	                    entry->table->n_subjects == 1 && judge->type[0] == INT8OID &&
-	                    !entry->mask.own_consent && decision_needs_facts(&entry->mask);
+	                    !entry->mask.own_consent && decision_needs_facts(&entry->mask) &&
+	                    !entry->monitored;
 	fcinfo->flinfo->fn_extra = judge;
 	return judge;
 }
@@ -118,10 +120,27 @@ static inline bool
 call_permits(FunctionCallInfo fcinfo, Judge *judge)
 {
 	if (likely(judge->one_bigint && !PG_ARGISNULL(FIRST_COLUMN_ARG)))
-		return decision_permits(
-		    &judge->entry->mask,
-		    subject_facts_int(&judge->reader, PG_GETARG_INT64(FIRST_COLUMN_ARG)));
+	{
+		int64 key = PG_GETARG_INT64(FIRST_COLUMN_ARG);
+		SubjectFacts facts = subject_facts_int(&judge->reader, key);
+
+		if (judge->reader.want_numbers)
+		{
+			judge->n_judged = 1;
+			judge->judged[0] = (JudgedSubject){subject_number_int(&judge->reader, key), INT8OID,
+			                                   Int64GetDatum(key)};
+		}
+		return decision_permits(&judge->entry->mask, facts);
+	}
 	return columns_of_call_permit(fcinfo, judge);
+}
+
+/* The row passes: its subjects are on record now, or when it leaves the scan. */
+static inline void
+let_pass(Judge *judge)
+{
+	if (unlikely(!judge->at_scan && judge->entry->access != NULL))
+		judge_record(judge);
 }
 
 /* guard(internal, regclass, columns): once for each row of a scan. */
@@ -131,11 +150,15 @@ guard(PG_FUNCTION_ARGS)
 	Judge *judge = fcinfo->flinfo->fn_extra;
 
 	if (unlikely(judge == NULL))
-		judge = judge_of_call(fcinfo);
-	if (likely(call_permits(fcinfo, judge)))
-		PG_RETURN_BOOL(true);
-	judge->entry->withheld++;
-	PG_RETURN_BOOL(judge->entry->monitored);
+		judge = guard_judge(fcinfo, frame_current(), false);
+	if (unlikely(!call_permits(fcinfo, judge)))
+	{
+		judge_withhold(judge);
+		if (!judge->entry->monitored)
+			PG_RETURN_BOOL(false);
+	}
+	let_pass(judge);
+	PG_RETURN_BOOL(true);
 }
 
 /* guard_conflict(internal, regclass, columns): the row that ON CONFLICT would update. */
@@ -145,10 +168,10 @@ guard_conflict(PG_FUNCTION_ARGS)
 	Judge *judge = fcinfo->flinfo->fn_extra;
 
 	if (judge == NULL)
-		judge = judge_of_call(fcinfo);
+		judge = guard_judge(fcinfo, frame_current(), false);
 	if (!call_permits(fcinfo, judge))
 	{
-		judge->entry->withheld++;
+		judge_withhold(judge);
 		if (!judge->entry->monitored)
 			ereport(
 			    ERROR,
@@ -157,8 +180,10 @@ guard_conflict(PG_FUNCTION_ARGS)
 			         "the existing row of guarded table \"%s\" may not be updated for this purpose",
 			         get_rel_name(judge->entry->table->relid)),
 			     errhint("Use ON CONFLICT DO NOTHING, or ask a data steward about "
-			             "privacy_guard.explain_access().")));
+			             "privacy_guard.explain_access()."),
+			     errdenial(judge->entry->table->relid, "row")));
 	}
+	let_pass(judge);
 	PG_RETURN_BOOL(true);
 }
 

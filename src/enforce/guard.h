@@ -7,14 +7,24 @@
 
 #include "postgres.h"
 
+#include "fmgr.h"
 #include "nodes/parsenodes.h"
 #include "policy/policy.h"
+
+struct Frame;
+struct Judge;
 
 /* guard(NULL::internal, guarded table, columns of the row) over range table entry varno. */
 extern Node *guard_expression(const GuardedRelation *relation, Index varno);
 
 /* The same as a check of ON CONFLICT's existing row: raises an error instead of hiding. */
 extern Node *guard_conflict_expression(const GuardedRelation *relation, Index varno);
+
+/*
+ * The judge of a call that has been made ready for execution.  at_scan: whoever asks will say
+ * which rows leave the scan.
+ */
+extern struct Judge *guard_judge(FunctionCallInfo fcinfo, struct Frame *frame, bool at_scan);
 
 /* Is this a call of one of the two? */
 extern bool guard_is_call(Node *node);

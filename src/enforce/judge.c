@@ -13,6 +13,12 @@
 #include "enforce/via.h"
 #include "types/consent.h"
 
+static bool
+records_subjects(const FrameTable *entry)
+{
+	return entry->access != NULL && entry->access->by_subject;
+}
+
 void
 judge_init(Judge *judge, Frame *frame, FrameTable *entry)
 {
@@ -21,7 +27,7 @@ judge_init(Judge *judge, Frame *frame, FrameTable *entry)
 	judge->frame = frame;
 	judge->entry = entry;
 	judge->spec = entry->table;
-	if (entry->verdict != FRAME_DECIDE)
+	if (entry->verdict != FRAME_DECIDE && !records_subjects(entry))
 		return;
 	if (entry->table->n_subjects == 0)
 	{
@@ -35,6 +41,25 @@ judge_init(Judge *judge, Frame *frame, FrameTable *entry)
 	judge->n_columns = judge->spec->n_subjects;
 	subject_reader_init(&judge->reader, frame->purpose, judge->spec->category,
 	                    judge->spec->key_kind, frame->now);
+	judge->reader.want_numbers = records_subjects(entry);
+	if (entry->access != NULL)
+		entry->access->category = judge->spec->category;
+}
+
+static int64
+number_of(const Judge *judge, Oid type, Datum value)
+{
+	switch (type)
+	{
+		case INT8OID:
+			return subject_number_int(&judge->reader, DatumGetInt64(value));
+		case INT4OID:
+			return subject_number_int(&judge->reader, DatumGetInt32(value));
+		case INT2OID:
+			return subject_number_int(&judge->reader, DatumGetInt16(value));
+		default:
+			return subject_number_single(&judge->reader);
+	}
 }
 
 static SubjectFacts
@@ -71,6 +96,9 @@ subject_facts(Judge *judge, Oid type, Datum value)
 
 		judged[partition / 8] |= 1 << (partition % 8);
 	}
+	if (judge->reader.want_numbers)
+		judge->judged[judge->n_judged++] =
+		    (JudgedSubject){number_of(judge, type, value), type, value};
 	return facts;
 }
 
@@ -106,7 +134,7 @@ columns_permit(Judge *judge, const Datum *value, const bool *null)
 				return false;
 			continue;
 		}
-		if (!decision_needs_facts(mask))
+		if (!decision_needs_facts(mask) && !judge->reader.want_numbers)
 			continue;
 		facts = subject_facts(judge, judge->type[i], value[i]);
 		all_facts |= facts;
@@ -116,17 +144,87 @@ columns_permit(Judge *judge, const Datum *value, const bool *null)
 	return !mask->own_consent || own_consent_permits(judge, value[n], null[n], all_facts);
 }
 
+/* Who the row is about, where that does not decide. */
+static void
+identify(Judge *judge, const Datum *value, const bool *null)
+{
+	judge->n_judged = 0;
+	for (int i = 0; i < judge->n_columns; i++)
+		if (!null[i])
+			(void) subject_facts(judge, judge->type[i], value[i]);
+}
+
+static bool
+row_permits(Judge *judge, const Datum *value, const bool *null)
+{
+	bool permitted = judge->entry->verdict == FRAME_PASS;
+
+	if (judge->entry->verdict == FRAME_DECIDE)
+		permitted = columns_permit(judge, value, null);
+	if (records_subjects(judge->entry) &&
+	    (permitted ? judge->entry->verdict == FRAME_PASS : judge->entry->monitored))
+		identify(judge, value, null);
+	return permitted;
+}
+
 bool
 judge_permits(Judge *judge, const Datum *value, const bool *null, Snapshot snapshot)
 {
 	const ViaRow *row;
 
-	if (judge->entry->verdict != FRAME_DECIDE)
+	judge->n_judged = 0;
+	if (judge->entry->verdict == FRAME_HIDE ||
+	    (judge->entry->verdict == FRAME_PASS && !records_subjects(judge->entry)))
 		return judge->entry->verdict == FRAME_PASS;
 	if (judge->entry->table->n_subjects > 0)
-		return columns_permit(judge, value, null);
+		return row_permits(judge, value, null);
 	if (null[0])
-		return judge->entry->table->show_null;
+		return judge->entry->verdict == FRAME_PASS || judge->entry->table->show_null;
 	row = via_follow(judge->entry->via, value[0], snapshot);
-	return row->found && columns_permit(judge, row->value, row->null);
+	if (!row->found)
+		return judge->entry->verdict == FRAME_PASS;
+	return row_permits(judge, row->value, row->null);
+}
+
+static void
+record_key(Access *access, const JudgedSubject *subject)
+{
+	switch (subject->type)
+	{
+		case INT8OID:
+		case INT4OID:
+		case INT2OID:
+		{
+			int64 key = subject->type == INT8OID   ? DatumGetInt64(subject->key)
+			            : subject->type == INT4OID ? DatumGetInt32(subject->key)
+			                                       : DatumGetInt16(subject->key);
+
+			access_add_key(access, AUDIT_BLOCK_INT, &key, sizeof(key));
+			break;
+		}
+		case UUIDOID:
+			access_add_key(access, AUDIT_BLOCK_UUID, DatumGetUUIDP(subject->key)->data, UUID_LEN);
+			break;
+		default:
+		{
+			struct varlena *text = PG_DETOAST_DATUM_PACKED(subject->key);
+
+			access_add_key(access, AUDIT_BLOCK_TEXT, VARDATA_ANY(text),
+			               Min(VARSIZE_ANY_EXHDR(text), PG_UINT16_MAX));
+			if ((Pointer) text != DatumGetPointer(subject->key))
+				pfree(text);
+		}
+	}
+}
+
+void
+judge_record_subjects(Judge *judge)
+{
+	Access *access = judge->entry->access;
+
+	for (int i = 0; i < judge->n_judged; i++)
+		if (judge->judged[i].number != 0)
+			access_add_number(access, judge->judged[i].number);
+		else
+			record_key(access, &judge->judged[i]);
 }

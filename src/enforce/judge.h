@@ -11,6 +11,14 @@
 #include "enforce/frame.h"
 #include "utils/snapshot.h"
 
+/* A data subject of the row that was judged last. */
+typedef struct JudgedSubject
+{
+	int64 number; /* 0: has none yet */
+	Oid type;     /* of the key */
+	Datum key;
+} JudgedSubject;
+
 typedef struct Judge
 {
 	Frame *frame;
@@ -20,6 +28,9 @@ typedef struct Judge
 	bool one_bigint; /* the row's one subject is a bigint that decides alone: nearly every table */
 	Oid type[MAX_SUBJECT_COLUMNS + 1]; /* base types; the caller sets them for a table's own */
 	SubjectReader reader;
+	bool at_scan; /* the scan says which rows have left it; otherwise all that pass have */
+	int n_judged;
+	JudgedSubject judged[MAX_SUBJECT_COLUMNS];
 } Judge;
 
 extern void judge_init(Judge *judge, Frame *frame, FrameTable *entry);
@@ -29,5 +40,29 @@ extern void judge_init(Judge *judge, Frame *frame, FrameTable *entry);
  * NULL as they are now.
  */
 extern bool judge_permits(Judge *judge, const Datum *value, const bool *null, Snapshot snapshot);
+
+/* Put the subjects of the row that was judged last on record.  May wait and raise. */
+extern void judge_record_subjects(Judge *judge);
+
+static inline void
+judge_record(Judge *judge)
+{
+	Access *access = judge->entry->access;
+
+	access->rows++;
+	if (judge->n_judged == 1 && judge->judged[0].number != 0)
+		access_add_number(access, judge->judged[0].number);
+	else
+		judge_record_subjects(judge);
+}
+
+/* The row was withheld, or would have been. */
+static inline void
+judge_withhold(Judge *judge)
+{
+	judge->entry->withheld++;
+	if (judge->entry->access != NULL)
+		judge->entry->access->withheld++;
+}
 
 #endif

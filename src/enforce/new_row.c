@@ -12,6 +12,8 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+#include "audit/trail.h"
+#include "enforce/collect.h"
 #include "enforce/exempt.h"
 #include "enforce/frame.h"
 #include "enforce/judge.h"
@@ -19,7 +21,7 @@
 
 PG_FUNCTION_INFO_V1(check_new_row);
 
-/* Judge a tuple of a guarded relation. */
+/* Judge a tuple of a guarded relation, and record whose it is. */
 static bool
 tuple_permitted(Frame *frame, FrameTable *entry, const GuardedRelation *relation, HeapTuple tuple,
                 TupleDesc desc)
@@ -38,7 +40,15 @@ tuple_permitted(Frame *frame, FrameTable *entry, const GuardedRelation *relation
 		if (entry->table->n_subjects > 0)
 			judge.type[i] = getBaseType(TupleDescAttr(desc, relation->arg[i] - 1)->atttypid);
 	}
-	return judge_permits(&judge, value, null, NULL);
+	if (!judge_permits(&judge, value, null, NULL))
+	{
+		judge_withhold(&judge);
+		if (!entry->monitored)
+			return false;
+	}
+	if (entry->access != NULL)
+		judge_record(&judge);
+	return true;
 }
 
 /* Outside of any frame: core's cascades are the parent row's doing; other writers must be asked. */
@@ -46,12 +56,17 @@ static Frame *
 frame_of_writer(const GuardedRelation *relation)
 {
 	Frame *frame = frame_current();
+	FrameRequest request = {.touched = list_make1_oid(relation->relid)};
 
 	if (frame_table(frame, relation->table->relid) != NULL)
 		return frame;
 	if (exempt_is_cascade(relation->relid) || policy_state() == POLICY_PENDING)
 		return NULL;
-	return frame_prepare(&(FrameRequest){.touched = list_make1_oid(relation->relid)});
+	trail_prepare();
+	frame = frame_prepare(&request);
+	if (frame != NULL)
+		collect_open(frame);
+	return frame;
 }
 
 static void
@@ -66,7 +81,8 @@ refuse_row(const GuardedRelation *relation, const Purpose *purpose)
 	             : errmsg("new row of guarded table \"%s\" is not permitted for purpose \"%s\"",
 	                      name, purpose->path),
 	         errhint("Record the data subject's consent or other legal basis first, or work for a "
-	                 "purpose that has one.")));
+	                 "purpose that has one."),
+	         errdenial(relation->table->relid, "new_row")));
 }
 
 static void
@@ -77,7 +93,8 @@ refuse_consent(const GuardedRelation *relation)
 	         errmsg("the consent column of guarded table \"%s\" cannot be written like this",
 	                get_rel_name(relation->table->relid)),
 	         errhint("Record decisions with privacy_guard.record_consent(); a new row may bring "
-	                 "consent only for purposes that the role may collect it for.")));
+	                 "consent only for purposes that the role may collect it for."),
+	         errdenial(relation->table->relid, "consent_column")));
 }
 
 /* Nobody consents for another by accident: not by UPDATE, and on INSERT only who may collect. */
@@ -148,10 +165,8 @@ check_new_row(PG_FUNCTION_ARGS)
 	if (NameStr(relation->table->consent_column)[0] != '\0' && !frame->exempt)
 		check_own_consent(relation, trigger, frame->role);
 	if (!tuple_permitted(frame, entry, relation, tuple, RelationGetDescr(trigger->tg_relation)))
-	{
-		entry->withheld++;
-		if (!entry->monitored)
-			refuse_row(relation, frame->purpose);
-	}
+		refuse_row(relation, frame->purpose);
+	if (frame != frame_current())
+		collect_close(frame);
 	PG_RETURN_POINTER(NULL);
 }

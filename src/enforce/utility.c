@@ -25,7 +25,10 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
+#include "audit/statement.h"
+#include "audit/trail.h"
 #include "compat.h"
+#include "enforce/collect.h"
 #include "enforce/cursor.h"
 #include "enforce/exempt.h"
 #include "enforce/utility.h"
@@ -38,6 +41,7 @@
 #include "policy/catalog.h"
 #include "policy/policy.h"
 #include "policy/verb.h"
+#include "worker/database.h"
 
 #define UTILITY_PARAMS                                                                             \
 	PlannedStmt *planned, const char *source, bool read_only_tree, ProcessUtilityContext context,  \
@@ -77,7 +81,8 @@ utility_refuse(Oid relid, const char *deed)
 	ereport(ERROR,
 	        (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 	         errmsg("only a data steward may %s guarded table \"%s\"", deed, get_rel_name(relid)),
-	         errhint("Ask a member of role privacy_guard_steward to run the command.")));
+	         errhint("Ask a member of role privacy_guard_steward to run the command."),
+	         errdenial(relid, "steward_only")));
 }
 
 void
@@ -86,7 +91,8 @@ utility_refuse_always(Oid relid, const char *deed)
 	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 	                errmsg("cannot %s guarded table \"%s\"", deed, get_rel_name(relid)),
 	                errhint("Let a data steward take the guard off first, with "
-	                        "privacy_guard.unprotect().")));
+	                        "privacy_guard.unprotect()."),
+	                errdenial(relid, "ddl")));
 }
 
 void
@@ -97,7 +103,8 @@ utility_refuse_internal(const char *what)
 	                     : errmsg("objects of privacy_guard cannot be changed while tables are "
 	                              "guarded"),
 	                errhint("Use the functions in schema privacy_guard; a new version comes with "
-	                        "ALTER EXTENSION privacy_guard UPDATE.")));
+	                        "ALTER EXTENSION privacy_guard UPDATE."),
+	                errtamper(InvalidOid, "internal_object")));
 }
 
 /* ---- on whose behalf ---- */
@@ -291,7 +298,8 @@ check_command(UtilityCommand *command)
 	if (command->authority == AUTHORITY_NONE && !is_known(command->planned->utilityStmt))
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 		                errmsg("privacy_guard does not know this command"),
-		                errhint("Ask a member of role privacy_guard_steward to run it.")));
+		                errhint("Ask a member of role privacy_guard_steward to run it."),
+		                errdenial(InvalidOid, "unknown_command")));
 	utility_table_check(command);
 }
 
@@ -420,17 +428,28 @@ run_copy_in(UTILITY_PARAMS)
 	    AllocSetContextCreate(CurrentMemoryContext, "privacy_guard COPY", ALLOCSET_SMALL_SIZES);
 	frame = utility_copy_in_frame(relid);
 	if (frame != NULL)
+	{
 		frame_open(frame, context_of_copy);
+		frame->fingerprint = statement_fingerprint_utility(planned, source);
+		if (trail_is_on())
+			statement_note_utility(planned, source, frame->fingerprint);
+		collect_open(frame);
+	}
 	previous = frame_enter(frame);
 	PG_TRY();
 	{
 		copy_in(relid, UTILITY_ARGS);
 	}
-	PG_FINALLY();
+	PG_CATCH();
 	{
 		frame_leave(previous);
+		access_note_error(geterrcode());
+		PG_RE_THROW();
 	}
 	PG_END_TRY();
+	frame_leave(previous);
+	if (frame != NULL)
+		collect_close(frame);
 	MemoryContextDelete(context_of_copy);
 }
 
@@ -500,6 +519,14 @@ is_harmless(Node *statement)
 	}
 }
 
+/* Where nothing is guarded yet, or any more. */
+static bool
+is_harmless_unguarded(Node *statement)
+{
+	return !IsA(statement, DropRoleStmt) &&
+	       !(IsA(statement, CopyStmt) && !((CopyStmt *) statement)->is_from);
+}
+
 static void
 process(UTILITY_PARAMS)
 {
@@ -509,13 +536,17 @@ process(UTILITY_PARAMS)
 		warn_of_lost_setting((VariableSetStmt *) statement, context);
 	if (IsA(statement, FetchStmt))
 		cursor_check_fetch(((FetchStmt *) statement)->portalname);
+	if (IsA(statement, LockStmt) && policy_state() == POLICY_IN_FORCE && !verb_in_progress())
+		utility_table_check_lock((LockStmt *) statement);
 	utility_role_check(statement);
+	database_step_aside(statement);
 	if (is_harmless(statement) || !IsTransactionState() || policy_state() < POLICY_EMPTY ||
-	    (policy_state() == POLICY_EMPTY && !IsA(statement, DropRoleStmt)))
+	    (policy_state() == POLICY_EMPTY && is_harmless_unguarded(statement)))
 	{
 		call_next(UTILITY_ARGS);
 		return;
 	}
+	trail_try_prepare();
 	switch (nodeTag(statement))
 	{
 		case T_CopyStmt:

@@ -31,9 +31,11 @@
 #include "utils/rel.h"
 #include "utils/rls.h"
 
+#include "audit/trail.h"
 #include "compat.h"
 #include "enforce/exempt.h"
 #include "enforce/rls.h"
+#include "enforce/secrecy.h"
 #include "enforce/utility_copy.h"
 #include "enforce/verify.h"
 #include "policy/policy.h"
@@ -91,11 +93,13 @@ utility_copy_out(PlannedStmt *planned)
 	SelectStmt *select;
 	RangeVar *from;
 
+	if (OidIsValid(relid))
+		secrecy_check_read(relid, NULL);
 	if (policy_guarded(relid) == NULL)
 		return planned;
 	if (get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE)
 		refuse_partitioned(relid);
-	if (get_rel_relkind(relid) != RELKIND_RELATION || exempt_execution(GetUserId(), NULL))
+	if (get_rel_relkind(relid) != RELKIND_RELATION)
 		return planned;
 
 	planned = copyObject(planned);
@@ -131,7 +135,8 @@ utility_copy_in_target(const CopyStmt *statement)
 		                errmsg("system catalog \"%s\" cannot be written while tables are guarded",
 		                       get_rel_name(relid)),
 		                errhint("Use ordinary commands, or announce it with "
-		                        "privacy_guard.break_glass().")));
+		                        "privacy_guard.break_glass()."),
+		                errtamper(relid, "system_catalog")));
 	return policy_guarded(relid) != NULL ? relid : InvalidOid;
 }
 

@@ -29,6 +29,7 @@
 #include "utils/regproc.h"
 #include "utils/syscache.h"
 
+#include "audit/trail.h"
 #include "enforce/exempt.h"
 #include "enforce/utility_function.h"
 #include "policy/policy.h"
@@ -98,7 +99,8 @@ utility_refuse_function(Oid function)
 	         errmsg("function %s cannot run over the rows of a guarded table",
 	                format_procedure(function)),
 	         errhint("Indexes, checks, statistics and conversions of guarded tables use built-in "
-	                 "functions. A data steward may use others.")));
+	                 "functions. A data steward may use others."),
+	         errdenial(InvalidOid, "function")));
 }
 
 /*
@@ -164,7 +166,8 @@ utility_function_execute(Oid function)
 		                errmsg("function %s shows rows past the guards of this database",
 		                       format_procedure(function)),
 		                errhint("Announce it with privacy_guard.break_glass(), or let a data "
-		                        "steward exempt the role with privacy_guard.exempt_role().")));
+		                        "steward exempt the role with privacy_guard.exempt_role()."),
+		                errdenial(InvalidOid, "function")));
 }
 
 /* ---- event triggers are nobody's expression ---- */

@@ -41,6 +41,7 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "audit/trail.h"
 #include "enforce/exempt.h"
 #include "enforce/rls.h"
 #include "enforce/utility_function.h"
@@ -568,7 +569,8 @@ drop(UtilityCommand *command, Oid class, Oid id, int sub)
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 		                errmsg("only a data steward may drop extension \"privacy_guard\" while "
 		                       "tables are guarded"),
-		                errhint("Let a data steward unprotect() them first.")));
+		                errhint("Let a data steward unprotect() them first."),
+		                errdenial(InvalidOid, "steward_only")));
 	else if (class == RelationRelationId)
 		drop_relation(command, id, sub);
 	else

@@ -37,6 +37,7 @@
 #include "utils/fmgroids.h"
 #include "utils/syscache.h"
 
+#include "audit/trail.h"
 #include "enforce/utility_role.h"
 #include "policy/policy.h"
 #include "policy/verb.h"
@@ -196,7 +197,8 @@ refuse_member(Oid role, const char *danger)
 	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 	                errmsg("only a data steward may make members of role \"%s\", which %s",
 	                       GetUserNameFromId(role, false), danger),
-	                errhint("Ask a member of role privacy_guard_steward to run the command.")));
+	                errhint("Ask a member of role privacy_guard_steward to run the command."),
+	                errdenial(InvalidOid, "steward_only")));
 }
 
 /* ---- commands ---- */
@@ -229,7 +231,8 @@ check_attribute(const DefElem *option, bool guards_exist)
 			        (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			         errmsg("only a data steward may give roles SUPERUSER, BYPASSRLS or "
 			                "REPLICATION where tables are guarded"),
-			         errhint("Ask a member of role privacy_guard_steward to run the command.")));
+			         errhint("Ask a member of role privacy_guard_steward to run the command."),
+			         errdenial(InvalidOid, "steward_only")));
 }
 
 static void
@@ -279,7 +282,8 @@ check_alter(const AlterRoleStmt *statement, bool guards_exist)
 			        (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			         errmsg("only a data steward may alter role \"%s\", which %s",
 			                GetUserNameFromId(role, false), danger),
-			         errhint("Ask a member of role privacy_guard_steward to run the command.")));
+			         errhint("Ask a member of role privacy_guard_steward to run the command."),
+			         errdenial(InvalidOid, "steward_only")));
 	}
 }
 
@@ -287,9 +291,10 @@ static void
 check_rename(const RenameStmt *statement)
 {
 	if (is_ours(statement->subname) || is_ours(statement->newname))
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-		                errmsg("the roles of privacy_guard cannot be renamed"),
-		                errhint("They are known by their names.")));
+		ereport(ERROR,
+		        (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+		         errmsg("the roles of privacy_guard cannot be renamed"),
+		         errhint("They are known by their names."), errdenial(InvalidOid, "steward_only")));
 }
 
 /* What would leave the server without the library after the next start. */
@@ -305,7 +310,8 @@ check_system(const AlterSystemStmt *statement)
 		return;
 	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 	                errmsg("only a data steward may change settings that privacy_guard needs"),
-	                errhint("Ask a member of role privacy_guard_steward to run the command.")));
+	                errhint("Ask a member of role privacy_guard_steward to run the command."),
+	                errdenial(InvalidOid, "steward_only")));
 }
 
 static void

@@ -22,6 +22,7 @@
 #include "catalog/pg_depend.h"
 #include "catalog/pg_opclass.h"
 #include "catalog/pg_trigger.h"
+#include "catalog/objectaddress.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
 #include "commands/tablecmds.h"
@@ -30,10 +31,12 @@
 #include "parser/parse_func.h"
 #include "parser/parse_type.h"
 #include "parser/parse_utilcmd.h"
+#include "rewrite/rewriteHandler.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+#include "audit/trail.h"
 #include "compat.h"
 #include "enforce/utility_depend.h"
 #include "enforce/utility_function.h"
@@ -51,10 +54,12 @@ find_table(const RangeVar *name, LOCKMODE lock)
 	                                      NULL);
 }
 
+/* A restore makes and attaches what a dump holds of the audit log. */
 static void
 refuse_if_ours(Oid relid)
 {
-	if (OidIsValid(relid) && utility_namespace_is_ours(get_rel_namespace(relid)))
+	if (OidIsValid(relid) && policy_state() != POLICY_PENDING &&
+	    utility_namespace_is_ours(get_rel_namespace(relid)))
 		utility_refuse_internal(get_rel_name(relid));
 }
 
@@ -148,6 +153,7 @@ check_create(UtilityCommand *command, const CreateStmt *statement, bool foreign)
 		const GuardedRelation *relation = policy_guarded(parent);
 		bool temporary = statement->relation->relpersistence == RELPERSISTENCE_TEMP;
 
+		refuse_if_ours(parent);
 		if (relation == NULL)
 			continue;
 		if (foreign || temporary)
@@ -403,7 +409,8 @@ refuse_expression(Oid relid)
 	         errmsg("only a data steward may use functions that are not built in over rows of "
 	                "guarded table \"%s\"",
 	                get_rel_name(relid)),
-	         errhint("Index columns, or expressions of built-in functions.")));
+	         errhint("Index columns, or expressions of built-in functions."),
+	         errdenial(relid, "steward_only")));
 }
 
 /* Also built CONCURRENTLY, when it is too late to refuse it afterwards. */
@@ -464,13 +471,35 @@ check_recomputed(UtilityCommand *command, const RangeVar *name)
 		command->plain_expressions = true;
 }
 
+static bool
+is_full(const VacuumStmt *statement)
+{
+	ListCell *cell;
+
+	foreach (cell, statement->options)
+	{
+		DefElem *option = lfirst_node(DefElem, cell);
+
+		if (strcmp(option->defname, "full") == 0 && defGetBoolean(option))
+			return true;
+	}
+	return false;
+}
+
 static void
 check_vacuum(UtilityCommand *command, const VacuumStmt *statement)
 {
 	ListCell *cell;
 
 	foreach (cell, statement->rels)
-		check_recomputed(command, lfirst_node(VacuumRelation, cell)->relation);
+	{
+		RangeVar *name = lfirst_node(VacuumRelation, cell)->relation;
+
+		/* It would keep everybody waiting for the audit log. */
+		if (is_full(statement))
+			refuse_if_ours(find_table(name, NoLock));
+		check_recomputed(command, name);
+	}
 }
 
 /* Is there a guarded table with a column of this type, or of one made of it? */
@@ -532,6 +561,26 @@ check_rename(UtilityCommand *command, const RenameStmt *statement)
 	refuse_if_ours(relid);
 }
 
+/* Afterwards it would not be ours by its schema any more. */
+static void
+check_schema(const AlterObjectSchemaStmt *statement)
+{
+	Node *name = statement->object;
+	Relation relation = NULL;
+	ObjectAddress object;
+
+	if (statement->relation != NULL)
+	{
+		refuse_if_ours(find_table(statement->relation, NoLock));
+		return;
+	}
+	if (statement->objectType == OBJECT_TYPE || statement->objectType == OBJECT_DOMAIN)
+		name = (Node *) makeTypeNameFromNameList((List *) name);
+	object = get_object_address(statement->objectType, name, &relation, AccessShareLock, true);
+	if (OidIsValid(object.objectId) && utility_namespace_is_ours(get_object_namespace(&object)))
+		utility_refuse_internal(NULL);
+}
+
 static void
 check_grant(UtilityCommand *command, const GrantStmt *statement)
 {
@@ -564,9 +613,60 @@ check_grant(UtilityCommand *command, const GrantStmt *statement)
 			                errmsg("only a data steward may change privileges on objects of "
 			                       "privacy_guard"),
 			                errhint("Membership in privacy_guard_steward, privacy_guard_auditor or "
-			                        "privacy_guard_break_glass gives what a role needs.")));
+			                        "privacy_guard_break_glass gives what a role needs."),
+			                errdenial(InvalidOid, "steward_only")));
 	}
 }
+
+/* ---- locks ---- */
+
+static void refuse_lock(Oid relid);
+
+/* Until PostgreSQL 15 a view is among its own relations. */
+static bool
+refuse_locks_of_query(Node *node, void *view)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, RangeTblEntry))
+	{
+		RangeTblEntry *rte = (RangeTblEntry *) node;
+
+		if (rte->rtekind == RTE_RELATION && rte->relid != *(Oid *) view)
+			refuse_lock(rte->relid);
+		return false;
+	}
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, refuse_locks_of_query, view,
+		                         QTW_EXAMINE_RTES_BEFORE);
+	return expression_tree_walker(node, refuse_locks_of_query, view);
+}
+
+/* Core locks what is behind a view as well. */
+static void
+refuse_lock(Oid relid)
+{
+	Relation rel;
+
+	refuse_if_ours(relid);
+	if (!OidIsValid(relid) || get_rel_relkind(relid) != RELKIND_VIEW)
+		return;
+	rel = relation_open(relid, AccessShareLock);
+	(void) refuse_locks_of_query((Node *) get_view_query(rel), &relid);
+	relation_close(rel, AccessShareLock);
+}
+
+/* A lock on the audit log keeps everybody waiting.  That of a reader, as pg_dump's, is harmless. */
+void
+utility_table_check_lock(const LockStmt *statement)
+{
+	ListCell *cell;
+
+	foreach (cell, statement->mode > AccessShareLock ? statement->relations : NIL)
+		refuse_lock(find_table(lfirst_node(RangeVar, cell), NoLock));
+}
+
+/* ---- all of them ---- */
 
 static void
 check_contents(UtilityCommand *command, const AlterExtensionContentsStmt *statement)
@@ -598,6 +698,7 @@ utility_table_check(UtilityCommand *command)
 			check_recomputed(command, ((ReindexStmt *) statement)->relation);
 			break;
 		case T_ClusterStmt:
+			refuse_if_ours(find_table(((ClusterStmt *) statement)->relation, NoLock));
 			check_recomputed(command, ((ClusterStmt *) statement)->relation);
 			break;
 		case T_VacuumStmt:
@@ -608,6 +709,9 @@ utility_table_check(UtilityCommand *command)
 			break;
 		case T_RenameStmt:
 			check_rename(command, (RenameStmt *) statement);
+			break;
+		case T_AlterObjectSchemaStmt:
+			check_schema((AlterObjectSchemaStmt *) statement);
 			break;
 		case T_GrantStmt:
 			check_grant(command, (GrantStmt *) statement);

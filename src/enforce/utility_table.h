@@ -10,4 +10,7 @@
 /* Before the command. */
 extern void utility_table_check(UtilityCommand *command);
 
+/* LOCK TABLE of the extension's own tables, also behind views. */
+extern void utility_table_check_lock(const LockStmt *statement);
+
 #endif

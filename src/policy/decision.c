@@ -20,6 +20,23 @@ consent_fact(int level)
 	}
 }
 
+const char *
+decision_basis_name(LegalBasis basis)
+{
+	static const char *const names[] = {
+	    [BASIS_CONSENT] = "consent",
+	    [BASIS_CONTRACT] = "contract",
+	    [BASIS_ENTER_INTO_CONTRACT] = "enter_into_contract",
+	    [BASIS_LEGAL_OBLIGATION] = "legal_obligation",
+	    [BASIS_VITAL_INTEREST] = "vital_interest",
+	    [BASIS_PUBLIC_INTEREST] = "public_interest",
+	    [BASIS_OFFICIAL_AUTHORITY] = "official_authority",
+	    [BASIS_LEGITIMATE_INTEREST] = "legitimate_interest",
+	};
+
+	return names[basis];
+}
+
 DecisionMask
 decision_mask(LegalBasis basis, int consent_level, bool exempt_from_restriction, bool record_basis)
 {

@@ -34,6 +34,8 @@ typedef enum LegalBasis
 	BASIS_LEGITIMATE_INTEREST
 } LegalBasis;
 
+extern const char *decision_basis_name(LegalBasis basis);
+
 #define FACT_BASIS(basis) ((SubjectFacts) (1 << (FACT_BASIS_SHIFT + (basis))))
 
 typedef struct DecisionMask

@@ -77,6 +77,7 @@ typedef struct Generation
 	int pins;
 	PolicyState state;
 	Oid schema;
+	Oid body_schema; /* with the partitions of the audit log */
 	Oid guard;
 	Oid conflict_guard;
 	Oid trigger;
@@ -236,6 +237,14 @@ prior_of(const char *name)
 	return strcmp(name, "enabled") == 0 ? PRIOR_ENABLED : PRIOR_FORCED;
 }
 
+static AuditLevel
+audit_level_of(const char *name)
+{
+	if (strcmp(name, "none") == 0)
+		return AUDIT_NONE;
+	return strcmp(name, "statement") == 0 ? AUDIT_STATEMENT : AUDIT_SUBJECT;
+}
+
 static void
 read_table(HeapTuple tuple, TupleDesc desc, void *arg)
 {
@@ -264,6 +273,7 @@ read_table(HeapTuple tuple, TupleDesc desc, void *arg)
 	name = catalog_column(tuple, desc, GUARDED_CONSENT_COLUMN, &isnull);
 	if (!isnull)
 		namestrcpy(&table->consent_column, NameStr(*DatumGetName(name)));
+	table->audit_level = audit_level_of(catalog_text(tuple, desc, GUARDED_AUDIT_LEVEL));
 	table->show_null = strcmp(catalog_text(tuple, desc, GUARDED_NULL_SUBJECT), "show") == 0;
 	table->monitor = strcmp(catalog_text(tuple, desc, GUARDED_MODE), "monitor") == 0;
 	table->prior = prior_of(catalog_text(tuple, desc, GUARDED_PRIOR_ROW_SECURITY));
@@ -290,6 +300,7 @@ generation_build(Generation *gen)
 	if (IsBinaryUpgrade)
 		return;
 	gen->schema = get_namespace_oid("privacy_guard", true);
+	gen->body_schema = get_namespace_oid("privacy_guard_internal", true);
 	/* A schema of that name that is not the extension's guards nothing. */
 	if (!OidIsValid(gen->schema) || !OidIsValid(get_extension_oid("privacy_guard", true)))
 		return;
@@ -306,8 +317,7 @@ generation_build(Generation *gen)
 	}
 	for (int i = 0; i < lengthof(function_names); i++)
 	{
-		functions[i] =
-		    function_in(get_namespace_oid("privacy_guard_internal", true), function_names[i]);
+		functions[i] = function_in(gen->body_schema, function_names[i]);
 	}
 	gen->guard = functions[0];
 	gen->conflict_guard = functions[1];
@@ -518,11 +528,12 @@ resolve_relation(Generation *gen, RelationEntry *entry)
 {
 	GuardedRelation *relation = &entry->relation;
 	char kind = get_rel_relkind(relation->relid);
+	Oid schema = get_rel_namespace(relation->relid);
 	GuardedTable *table = NULL;
 
 	relation->table = NULL;
 	relation->n_args = 0;
-	relation->internal = get_rel_namespace(relation->relid) == gen->schema;
+	relation->internal = schema == gen->schema || schema == gen->body_schema;
 	if (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE ||
 	    kind == RELKIND_FOREIGN_TABLE)
 		table = guarding_table(gen, relation->relid);

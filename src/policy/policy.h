@@ -24,6 +24,13 @@ typedef enum KeyKind
 	KEY_TEXT
 } KeyKind;
 
+typedef enum AuditLevel
+{
+	AUDIT_SUBJECT,
+	AUDIT_STATEMENT,
+	AUDIT_NONE
+} AuditLevel;
+
 typedef enum PriorRowSecurity
 {
 	PRIOR_OFF,
@@ -55,6 +62,7 @@ typedef struct GuardedTable
 	NameData consent_column; /* empty when there is none */
 	bool show_null;
 	bool monitor;
+	AuditLevel audit_level;
 	PriorRowSecurity prior;
 } GuardedTable;
 
@@ -73,6 +81,7 @@ typedef struct Rule
 {
 	bool permitted;
 	bool prohibited; /* why it is not */
+	int32 id;        /* of the permission that decides */
 	LegalBasis basis;
 	DecisionMask mask;
 } Rule;

@@ -37,6 +37,7 @@ typedef struct RuleSearch
 	int n;
 	struct
 	{
+		int32 id;
 		int height;
 		bool permit;
 		bool specific; /* names the subject category */
@@ -60,6 +61,7 @@ read_rule(HeapTuple tuple, TupleDesc desc, void *arg)
 		return;
 	if (i >= lengthof(search->found))
 		elog(ERROR, "too many rules for one purpose");
+	search->found[i].id = catalog_int4(tuple, desc, RULE_ID);
 	search->found[i].height = search->height;
 	search->found[i].permit = strcmp(catalog_text(tuple, desc, RULE_EFFECT), "permit") == 0;
 	search->found[i].specific = !any_category;
@@ -121,6 +123,7 @@ fold_rules(const RuleSearch *search, const Purpose *purpose, Rule *rule)
 		return;
 	rule->permitted = true;
 	rule->prohibited = false;
+	rule->id = search->found[best].id;
 	rule->basis = search->found[best].basis >= 0 ? search->found[best].basis : purpose->basis;
 }
 

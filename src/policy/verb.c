@@ -31,6 +31,7 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
+#include "audit/trail.h"
 #include "policy/policy.h"
 #include "policy/verb.h"
 
@@ -207,7 +208,8 @@ verb_require_role(const char *role_name)
 		    (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 		     errmsg("must be a member of role \"%s\"", role_name),
 		     errhint("Superusers and SET ROLE are no exception. GRANT %s TO the role that logs in.",
-		             role_name)));
+		             role_name),
+		     errdenial(InvalidOid, "not_a_member")));
 }
 
 /* What a body runs as: whom it runs for is kept for verb_invoker(). */
@@ -307,6 +309,25 @@ verb_run_as_owner(const char *function, Oid argument)
 	}
 	PG_END_TRY();
 	AtEOXact_GUC(true, envelope.guc_level);
+}
+
+/* A worker has its settings for itself, and is called by nobody. */
+void
+verb_begin_worker(Oid owner)
+{
+	Assert(verb_depth == 0);
+	verb_caller = GetUserId();
+	verb_depth = 1;
+	SetUserIdAndSecContext(owner, SECURITY_LOCAL_USERID_CHANGE);
+}
+
+void
+verb_end_worker(void)
+{
+	if (verb_depth > 0)
+		SetUserIdAndSecContext(verb_caller, 0);
+	verb_depth = 0;
+	verb_caller = InvalidOid;
 }
 
 /* Call with the same arguments; a set goes through resultinfo, as PL/pgSQL materializes it. */

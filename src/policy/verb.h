@@ -26,4 +26,11 @@ extern void verb_resume(int depth);
  */
 extern void verb_run_as_owner(const char *function, Oid argument);
 
+/*
+ * Between these, a background worker writes the extension's tables as their owner.  End also after an
+ * abort, which restores everything else.
+ */
+extern void verb_begin_worker(Oid owner);
+extern void verb_end_worker(void);
+
 #endif /* PRIVACY_GUARD_POLICY_VERB_H */

@@ -4,13 +4,16 @@ CREATE FUNCTION privacy_guard_internal.write_event(
     subject bigint, event text, purpose text DEFAULT NULL, legal_basis privacy_guard.legal_basis DEFAULT NULL,
     valid_until timestamptz DEFAULT NULL, reason text DEFAULT NULL) RETURNS uuid
     LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    SELECT privacy_guard_internal.audit_event('consent', event, purpose => purpose,
+        new => jsonb_strip_nulls(jsonb_build_object('legal_basis', legal_basis, 'valid_until', valid_until))::text,
+        subjects => privacy_guard.subject_set(subject));
     INSERT INTO privacy_guard.subject_event (event_id, subject, event, purpose, legal_basis, valid_until,
                                              reason, recorded_by, application_user)
         VALUES (privacy_guard_internal.record_id(), subject, event, purpose, legal_basis, valid_until, reason,
                 privacy_guard_internal.invoker()::text, privacy_guard_internal.application_user())
         RETURNING event_id $$;
 COMMENT ON FUNCTION privacy_guard_internal.write_event(bigint, text, text, privacy_guard.legal_basis, timestamptz, text) IS
-    'Adds to privacy_guard.subject_event, with who recorded it and when.';
+    'Adds to privacy_guard.subject_event, with who recorded it and when, and to the audit log.';
 
 CREATE FUNCTION privacy_guard_internal.object_to(
     subject text, purpose text, reason text DEFAULT NULL, subject_category text DEFAULT 'customer') RETURNS uuid

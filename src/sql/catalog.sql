@@ -127,4 +127,6 @@ CREATE TABLE privacy_guard.identity (
     system_identifier bigint NOT NULL,
     database oid NOT NULL);
 CREATE UNIQUE INDEX identity_one_row ON privacy_guard.identity ((true));
+-- Or a publication of all tables would keep its row from being replaced.
+ALTER TABLE privacy_guard.identity REPLICA IDENTITY FULL;
 COMMENT ON TABLE privacy_guard.identity IS 'The cluster and database for which the guards are in force.';

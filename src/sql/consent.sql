@@ -125,6 +125,15 @@ END $$;
 COMMENT ON FUNCTION privacy_guard_internal.cascade_refusal(privacy_guard.consent, privacy_guard.consent_record) IS
     'Records a refusal for each older decision below it and returns those decisions.';
 
+CREATE FUNCTION privacy_guard_internal.decision_on(
+    state privacy_guard.consent, entry privacy_guard.consent_record) RETURNS jsonb
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT jsonb_strip_nulls(to_jsonb(d)) FROM privacy_guard.decisions(state) d
+     WHERE (d.purpose, coalesce(d.channel, ''), coalesce(d.recipient, '')) =
+           (entry.purpose, coalesce(entry.channel, ''), coalesce(entry.recipient, '')) $$;
+COMMENT ON FUNCTION privacy_guard_internal.decision_on(privacy_guard.consent, privacy_guard.consent_record) IS
+    'What the state says about the purpose, channel and recipient of a record; NULL where it says nothing.';
+
 -- The one way into ledger and state. The caller holds the lock on the subject.
 CREATE FUNCTION privacy_guard_internal.apply_record(
     subject_state privacy_guard.subject_state, entry privacy_guard.consent_record, evidence jsonb) RETURNS uuid
@@ -136,6 +145,11 @@ BEGIN
     entry.record_id := privacy_guard_internal.record_id();
     entry.pii_principal_id := subject_state.subject;
     PERFORM privacy_guard_internal.write_record(entry, evidence);
+    PERFORM privacy_guard_internal.audit_event('consent', entry.event_state::text, entry.record_id::text,
+        purpose => entry.purpose, recipient => entry.recipient,
+        old => privacy_guard_internal.decision_on(subject_state.consent, entry)::text,
+        new => privacy_guard_internal.decision_on(decisions, entry)::text,
+        subjects => privacy_guard.subject_set(subject_state.subject));
     new_state := privacy_guard_internal.fold(subject_state.consent, decisions, clock_timestamp());
     IF NOT privacy_guard.consent_contains(new_state, decisions) THEN
         IF entry.event_state IN ('requested', 'request_deferred') THEN

@@ -178,6 +178,8 @@ SELECT (SELECT count(*) FROM rows) AS read,
        (SELECT count(*) FROM rows WHERE verdict IS NULL) AS missing,
        (SELECT count(*) FROM rows WHERE verdict = 'known') AS skipped,
        (SELECT count(*) FROM created WHERE is_new) AS new_subjects,
+       (SELECT privacy_guard.subject_set_agg(s.subject)
+          FROM (SELECT c.subject FROM created c UNION ALL SELECT c.subject FROM changed c) s) AS subjects,
        (SELECT jsonb_object_agg(p.verdict, p.rows)
           FROM (SELECT verdict, count(*) AS rows FROM rows WHERE verdict <> 'known' GROUP BY verdict) p) AS problems
 $statement$,
@@ -260,6 +262,8 @@ BEGIN
     IF result.problems IS NOT NULL THEN
         PERFORM privacy_guard_internal.refuse_import(result.problems, source);
     END IF;
+    PERFORM privacy_guard_internal.audit_event('consent', 'import', source::text, subjects => result.subjects,
+        rows => least(result.missing, coalesce(max_rows, result.missing)));
     RETURN jsonb_build_object('read', result.read, 'skipped', result.skipped,
         'imported', least(result.missing, coalesce(max_rows, result.missing)),
         'remaining', greatest(result.missing - max_rows, 0), 'new_subjects', result.new_subjects);

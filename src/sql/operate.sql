@@ -36,6 +36,8 @@ BEGIN
     END IF;
     INSERT INTO privacy_guard.break_glass_use (role, reason, valid_until)
     VALUES (privacy_guard_internal.invoker()::text, reason, until);
+    PERFORM privacy_guard_internal.audit_event('break_glass', 'open', reason => reason,
+        new => jsonb_build_object('valid_until', until)::text);
     PERFORM privacy_guard_internal.announce_break_glass(until);
     RAISE NOTICE 'when this transaction commits, this session sees every row until %', until
         USING HINT = 'Everything is on record with the reason. End it early with privacy_guard.end_break_glass().';
@@ -50,6 +52,7 @@ BEGIN
     IF privacy_guard_internal.close_break_glass() THEN
         UPDATE privacy_guard.break_glass_use u SET ended_at = clock_timestamp()
          WHERE u.backend = pg_backend_pid() AND u.ended_at IS NULL AND u.valid_until > clock_timestamp();
+        PERFORM privacy_guard_internal.audit_event('break_glass', 'end');
     ELSE
         RAISE NOTICE 'no break-glass was open in this session';
     END IF;
@@ -119,8 +122,11 @@ BEGIN
         END IF;
         PERFORM privacy_guard_internal.adopt(guarded.relation);
     END LOOP;
-    PERFORM privacy_guard_internal.set_identity();
+    IF NOT privacy_guard_internal.has_identity() THEN
+        PERFORM privacy_guard_internal.begin_audit_origin('restored');
+        PERFORM privacy_guard_internal.set_identity();
+    END IF;
 END $$;
 COMMENT ON FUNCTION privacy_guard_internal.finish_restore() IS
-    'After a restore, a copy or pg_upgrade: checks every guarded table, mends what is missing, and puts the guards in force. Until then nothing guarded can be read. Errors: 42P01, 42703, 42804, 55000.';
+    'After a restore, a copy or pg_upgrade: checks every guarded table, mends what is missing, puts the guards in force, and begins the audit log anew. Until then nothing guarded can be read. Errors: 42P01, 42703, 42804, 55000.';
 CALL privacy_guard_internal.publish('finish_restore', 'steward');

@@ -311,6 +311,13 @@ CREATE FUNCTION privacy_guard_internal.set_identity() RETURNS void
     SELECT c.system_identifier, d.oid FROM pg_control_system() c, pg_database d WHERE d.datname = current_database() $$;
 COMMENT ON FUNCTION privacy_guard_internal.set_identity() IS 'Puts the guards in force for this cluster and database.';
 
+CREATE FUNCTION privacy_guard_internal.has_identity() RETURNS boolean
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM privacy_guard.identity i, pg_control_system() c, pg_database d
+                    WHERE i.system_identifier = c.system_identifier AND i.database = d.oid
+                      AND d.datname = current_database()) $$;
+COMMENT ON FUNCTION privacy_guard_internal.has_identity() IS 'Whether the guards are in force for this cluster and database.';
+
 CREATE FUNCTION privacy_guard_internal.protect(
     relation regclass, subject_column name DEFAULT NULL, subject_columns name[] DEFAULT NULL,
     subject_via name DEFAULT NULL, subject_category text DEFAULT 'customer', consent_column name DEFAULT NULL,

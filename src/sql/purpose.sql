@@ -46,11 +46,14 @@ BEGIN
             VALUES (privacy_guard_internal.invoker()::text, TG_TABLE_NAME, TG_OP,
                     to_regclass(any_row ->> 'relation'), to_regrole(any_row ->> 'role'),
                     coalesce(any_row ->> 'purpose', any_row ->> 'path'), old_row, new_row);
+        PERFORM privacy_guard_internal.audit_event('policy', TG_OP, TG_TABLE_NAME,
+            purpose => coalesce(any_row ->> 'purpose', any_row ->> 'path'),
+            relation => to_regclass(any_row ->> 'relation')::oid, old => old_row::text, new => new_row::text);
     END IF;
     RETURN NULL;
 END $$;
 COMMENT ON FUNCTION privacy_guard_internal.record_policy_change() IS
-    'Trigger: writes privacy_guard.policy_history.';
+    'Trigger: writes privacy_guard.policy_history, and puts the change on record in the audit log.';
 
 CREATE FUNCTION privacy_guard_internal.refuse_change() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

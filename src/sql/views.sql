@@ -41,13 +41,17 @@ CREATE VIEW privacy_guard.consents AS
 COMMENT ON VIEW privacy_guard.consents IS
     'Current decisions of every data subject, one row a decision; their history is in consent_record. For stewards.';
 
+GRANT SELECT ON privacy_guard.audit_log, privacy_guard.protection_intervals TO privacy_guard_auditor;
 GRANT SELECT ON privacy_guard.guarded_tables, privacy_guard.rules TO privacy_guard_steward, privacy_guard_auditor;
 GRANT SELECT ON privacy_guard.consents TO privacy_guard_steward;
 GRANT SELECT ON privacy_guard.consent_record, privacy_guard.subject_event, privacy_guard.policy_history,
     privacy_guard.break_glass_use TO privacy_guard_steward, privacy_guard_auditor;
 
-CREATE FUNCTION privacy_guard.read_status() RETURNS TABLE (item text, value text)
-    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+-- A verb because it reads the audit log's own tables; what it tells is counts and times.
+CREATE FUNCTION privacy_guard_internal.read_status() RETURNS TABLE (item text, value text)
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN QUERY
     SELECT 'version', (SELECT e.extversion FROM pg_extension e WHERE e.extname = 'privacy_guard')
     UNION ALL SELECT 'guards', CASE WHEN EXISTS (
         SELECT FROM privacy_guard.identity i JOIN pg_database d ON d.oid = i.database
@@ -64,8 +68,23 @@ CREATE FUNCTION privacy_guard.read_status() RETURNS TABLE (item text, value text
     UNION ALL SELECT 'open break-glass', count(*)::text FROM privacy_guard.break_glass_use u
                WHERE u.ended_at IS NULL AND u.valid_until > clock_timestamp()
     UNION ALL SELECT 'confirmations to send', count(*)::text FROM privacy_guard.consent_confirmation c
-               WHERE c.token IS NOT NULL AND c.expires_at > clock_timestamp() $$;
-COMMENT ON FUNCTION privacy_guard.read_status() IS 'The rows of privacy_guard.status.';
+               WHERE c.token IS NOT NULL AND c.expires_at > clock_timestamp()
+    UNION ALL SELECT 'audit durability', current_setting('privacy_guard.audit_durability')
+    UNION ALL SELECT 'audit writer', coalesce(
+        (SELECT 'running since ' || date_trunc('second', a.backend_start) FROM pg_stat_activity a
+          WHERE a.backend_type = 'privacy_guard audit writer' AND a.datname = current_database() LIMIT 1), 'not running')
+    UNION ALL SELECT 'audit log', coalesce(
+        (SELECT format('%s records in %s', s.first_leaf + s.leaves, o.name)
+           FROM privacy_guard.audit_segment s JOIN privacy_guard.audit_origin o USING (origin_id)
+          ORDER BY s.origin_id DESC, s.first_leaf DESC LIMIT 1), 'empty')
+    UNION ALL SELECT 'audit log last stored', (
+        SELECT s.sealed_at::text FROM privacy_guard.audit_segment s ORDER BY s.origin_id DESC, s.first_leaf DESC LIMIT 1)
+    UNION ALL SELECT 'audit log last checkpoint', coalesce(
+        (SELECT format('%s records, %s', c.tree_size, c.signed_at) FROM privacy_guard.audit_checkpoint c
+          ORDER BY c.origin_id DESC, c.tree_size DESC LIMIT 1), 'none');
+END $$;
+COMMENT ON FUNCTION privacy_guard_internal.read_status() IS 'The rows of privacy_guard.status.';
+CALL privacy_guard_internal.publish('read_status', 'anyone');
 
 CREATE VIEW privacy_guard.status AS SELECT * FROM privacy_guard.read_status();
 COMMENT ON VIEW privacy_guard.status IS 'State of the extension in this database, one row an item. For monitoring (pg_monitor), stewards and auditors.';

@@ -1,0 +1,337 @@
+/*
+ * collect.c
+ *		Putting on record whose rows an execution uses.
+ *
+ * What counts is which rows leave the scans of a guarded table, after all filters.  So the scan
+ * nodes' ExecProcNode is wrapped: when a row comes out, the subjects that the guard judged last in
+ * that very node are its subjects, because each row is judged before it comes out, and those that
+ * were judged in between were not let out.  Rows that no scan brings are recorded by the guard
+ * itself: new ones, the existing one of ON CONFLICT, and those that EvalPlanQual looks at again.
+ *
+ * Parallel workers collect what their own scans bring, as parts of their leader's execution.
+ */
+#include "postgres.h"
+
+#include "access/parallel.h"
+#include "access/sysattr.h"
+#include "common/hashfn.h"
+#include "executor/execExpr.h"
+#include "executor/executor.h"
+#include "nodes/nodeFuncs.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "audit/statement.h"
+#include "audit/trail.h"
+#include "audit/who.h"
+#include "compat.h"
+#include "enforce/collect.h"
+#include "enforce/guard.h"
+#include "enforce/judge.h"
+
+/* A scan node of a guarded relation. */
+typedef struct WatchedScan
+{
+	PlanState *node; /* hash key */
+	ExecProcNodeMtd next;
+	Judge *judge;
+	char status;
+} WatchedScan;
+
+#define SH_PREFIX scans
+#define SH_ELEMENT_TYPE WatchedScan
+#define SH_KEY_TYPE PlanState *
+#define SH_KEY node
+#define SH_HASH_KEY(tb, key) murmurhash32((uint32) ((uintptr_t) (key) >> 4))
+#define SH_EQUAL(tb, a, b) ((a) == (b))
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+typedef struct CollectScans
+{
+	scans_hash *table;
+	WatchedScan *last; /* that was asked for */
+} CollectScans;
+
+/* What the plan does with one guarded table. */
+typedef struct TableUse
+{
+	FrameTable *entry;
+	Oid named; /* the relation that the statement names */
+	Bitmapset *columns;
+	const char *operation;
+} TableUse;
+
+/* ---- rows that leave the scans ---- */
+
+static TupleTableSlot *
+next_row(PlanState *node)
+{
+	CollectScans *watched = frame_current()->scans;
+	WatchedScan *scan = watched->last;
+	TupleTableSlot *slot;
+
+	if (unlikely(scan == NULL || scan->node != node))
+	{
+		scan = scans_lookup(watched->table, node);
+		watched->last = scan;
+	}
+	slot = scan->next(node);
+	if (!TupIsNull(slot))
+		judge_record(scan->judge);
+	return slot;
+}
+
+/* The guard's call among the conditions of a node. */
+static FunctionCallInfo
+guard_call(ExprState *condition)
+{
+	for (int i = 0; condition != NULL && i < condition->steps_len; i++)
+	{
+		ExprEvalStep *step = &condition->steps[i];
+
+		switch (ExecEvalStepOp(condition, step))
+		{
+			case EEOP_FUNCEXPR:
+			case EEOP_FUNCEXPR_FUSAGE:
+				if (step->d.func.finfo->fn_oid == policy_guard_function())
+					return step->d.func.fcinfo_data;
+				break;
+			default:
+				break;
+		}
+	}
+	return NULL;
+}
+
+static void
+watch_scan(Frame *frame, ScanState *node)
+{
+	Relation relation = node->ss_currentRelation;
+	const GuardedRelation *guarded =
+	    relation != NULL ? policy_guarded(RelationGetRelid(relation)) : NULL;
+	FunctionCallInfo call;
+	FrameTable *entry;
+	WatchedScan *scan;
+	bool found;
+
+	if (guarded == NULL)
+		return;
+	entry = frame_table(frame, guarded->table->relid);
+	call = guard_call(node->ps.qual);
+	if (entry == NULL || entry->access == NULL || call == NULL)
+		return;
+	scan = scans_insert(frame->scans->table, &node->ps, &found);
+	scan->judge = guard_judge(call, frame, true);
+	scan->next = node->ps.ExecProcNodeReal;
+	node->ps.ExecProcNodeReal = next_row;
+}
+
+static bool
+watch_walker(PlanState *node, Frame *frame)
+{
+	switch (nodeTag(node))
+	{
+		case T_SeqScanState:
+		case T_SampleScanState:
+		case T_IndexScanState:
+		case T_IndexOnlyScanState:
+		case T_BitmapHeapScanState:
+		case T_TidScanState:
+		case T_TidRangeScanState:
+			watch_scan(frame, (ScanState *) node);
+			break;
+		default:
+			break;
+	}
+	return planstate_tree_walker(node, watch_walker, frame);
+}
+
+static void
+watch_scans(Frame *frame)
+{
+	frame->scans = MemoryContextAllocZero(frame->context, sizeof(CollectScans));
+	frame->scans->table = scans_create(frame->context, 8, NULL);
+	watch_walker(frame->query->planstate, frame);
+}
+
+/* ---- what the plan does ---- */
+
+static TableUse *
+use_of(Frame *frame, TableUse *uses, Oid relid)
+{
+	const GuardedRelation *relation = policy_guarded(relid);
+
+	for (int i = 0; relation != NULL && i < frame->n_tables; i++)
+		if (uses[i].entry->table->relid == relation->table->relid)
+			return &uses[i];
+	return NULL;
+}
+
+/* The columns by the numbers that they have in the relation that was named first. */
+static void
+add_columns(TableUse *use, Oid relid, const Bitmapset *columns)
+{
+	int i = -1;
+
+	if (!OidIsValid(use->named))
+		use->named = relid;
+	while ((i = bms_next_member(columns, i)) >= 0)
+	{
+		AttrNumber number = i + FirstLowInvalidHeapAttributeNumber;
+
+		if (relid != use->named && number > 0)
+			number = get_attnum(use->named, get_attname(relid, number, false));
+		use->columns = bms_add_member(use->columns, number - FirstLowInvalidHeapAttributeNumber);
+	}
+}
+
+static void
+find_columns(Frame *frame, TableUse *uses)
+{
+	PlannedStmt *plan = frame->query->plannedstmt;
+	ListCell *cell;
+
+	foreach (cell, plan->rtable)
+	{
+		RangeTblEntry *rte = lfirst_node(RangeTblEntry, cell);
+		TableUse *use = rte->rtekind == RTE_RELATION ? use_of(frame, uses, rte->relid) : NULL;
+		Bitmapset *columns;
+
+		if (use == NULL || !compat_rte_is_named(rte))
+			continue;
+		columns = compat_rte_columns(plan, rte);
+		add_columns(use, rte->relid, columns);
+	}
+}
+
+typedef struct OperationSearch
+{
+	Frame *frame;
+	TableUse *uses;
+} OperationSearch;
+
+static void
+set_operation(TableUse *use, CmdType command)
+{
+	if (command == CMD_DELETE)
+		use->operation = "Erase";
+	else if (command != CMD_INSERT)
+		use->operation = "Modify";
+	else if (!use->entry->is_read)
+		use->operation = "Collect";
+}
+
+static bool
+operation_walker(PlanState *node, OperationSearch *search)
+{
+	if (IsA(node, ModifyTableState))
+	{
+		ModifyTableState *modify = (ModifyTableState *) node;
+		TableUse *use = use_of(search->frame, search->uses,
+		                       RelationGetRelid(modify->rootResultRelInfo->ri_RelationDesc));
+
+		if (use != NULL)
+			set_operation(use, modify->operation);
+	}
+	return planstate_tree_walker(node, operation_walker, search);
+}
+
+static void
+find_uses(Frame *frame, TableUse *uses)
+{
+	for (int i = 0; i < frame->n_tables; i++)
+	{
+		FrameTable *entry = &frame->tables[i];
+
+		uses[i] = (TableUse){.entry = entry};
+		uses[i].operation = frame->query == NULL               ? "Collect"
+		                    : frame->exports && entry->is_read ? "Export"
+		                                                       : "Access";
+	}
+	if (frame->query == NULL)
+		return;
+	find_columns(frame, uses);
+	operation_walker(frame->query->planstate, &(OperationSearch){.frame = frame, .uses = uses});
+}
+
+/* ---- opening and closing ---- */
+
+/* Also those whose log cannot be written: they are refused where the guard lets nobody pass. */
+static bool
+is_recorded(const Frame *frame, const FrameTable *entry)
+{
+	return entry->table->audit_level != AUDIT_NONE && frame->exempt != EXEMPT_OWN;
+}
+
+static const char *
+exemption_name(const Frame *frame, const FrameTable *entry)
+{
+	switch (frame->exempt)
+	{
+		case EXEMPT_BY_GLASS:
+			return "break_glass";
+		case EXEMPT_BY_ROLE:
+			return "exempt_role";
+		default:
+			return entry->monitored ? "monitor" : NULL;
+	}
+}
+
+static void
+open_access(Frame *frame, const TableUse *use)
+{
+	FrameTable *entry = use->entry;
+	AccessStart start = {
+	    .role = frame->role,
+	    .time = frame->now,
+	    .execution = frame->execution,
+	    .purpose = frame->purpose ? frame->purpose->path : NULL,
+	    .purpose_version = frame->purpose ? frame->purpose->version : 0,
+	    .legal_basis = entry->rule ? decision_basis_name(entry->rule->basis) : NULL,
+	    .rule = entry->rule ? entry->rule->id : 0,
+	    .operation = use->operation,
+	    .relid = OidIsValid(use->named) ? use->named : entry->table->relid,
+	    .columns = use->columns,
+	    .fingerprint = frame->fingerprint,
+	    .exempt = exemption_name(frame, entry),
+	    .by_subject = entry->table->audit_level == AUDIT_SUBJECT,
+	    .category = entry->table->category,
+	    .worker_part = IsParallelWorker(),
+	};
+
+	entry->access = access_open(frame->context, &start);
+}
+
+void
+collect_open(Frame *frame)
+{
+	TableUse *uses;
+
+	if (frame->collects || frame->explain_only || !trail_is_on())
+		return;
+	frame->collects = true;
+	frame->execution = IsParallelWorker() ? who_leader_execution() : who_next_execution();
+	if (frame->query != NULL)
+	{
+		frame->fingerprint = statement_fingerprint(frame->query);
+		statement_note(frame->query, frame->fingerprint);
+	}
+	uses = palloc(sizeof(TableUse) * frame->n_tables);
+	find_uses(frame, uses);
+	for (int i = 0; i < frame->n_tables; i++)
+		if (is_recorded(frame, uses[i].entry))
+			open_access(frame, &uses[i]);
+	if (frame->query != NULL)
+		watch_scans(frame);
+}
+
+void
+collect_close(Frame *frame)
+{
+	for (int i = 0; i < frame->n_tables; i++)
+		if (frame->tables[i].access != NULL)
+			access_close(frame->tables[i].access);
+}

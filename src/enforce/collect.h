@@ -1,0 +1,22 @@
+/*
+ * collect.h
+ *		Putting on record whose rows an execution uses.
+ */
+#ifndef PRIVACY_GUARD_COLLECT_H
+#define PRIVACY_GUARD_COLLECT_H
+
+#include "postgres.h"
+
+#include "enforce/frame.h"
+#include "tcop/dest.h"
+
+/*
+ * Before a frame's execution runs first: reserve space for its records, and watch its scans.  May
+ * wait and raise.
+ */
+extern void collect_open(Frame *frame);
+
+/* The execution has come to its end.  May raise. */
+extern void collect_close(Frame *frame);
+
+#endif

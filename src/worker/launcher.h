@@ -1,0 +1,13 @@
+/*
+ * launcher.h
+ *		The process that sees to it that each database which needs an audit writer has one.
+ */
+#ifndef PRIVACY_GUARD_LAUNCHER_H
+#define PRIVACY_GUARD_LAUNCHER_H
+
+#include "postgres.h"
+
+extern void launcher_init(void);
+extern PGDLLEXPORT void privacy_guard_launcher_main(Datum argument);
+
+#endif
