@@ -184,7 +184,8 @@ watch_scan(Frame *frame, ScanState *node)
 	int place;
 	bool found;
 
-	if (guarded == NULL)
+	/* One expression may hold the same subquery several times. */
+	if (guarded == NULL || scans_lookup(frame->scans->table, &node->ps) != NULL)
 		return;
 	entry = frame_table(frame, guarded->table->relid);
 	if (entry == NULL || entry->access == NULL || guard_call(node->ps.qual, false) == NULL)
