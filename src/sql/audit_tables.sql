@@ -22,11 +22,18 @@ CREATE TABLE privacy_guard.audit_segment (
     last_time timestamptz NOT NULL,
     kinds integer NOT NULL,
     subjects privacy_guard.subject_set NOT NULL,
-    records bytea COMPRESSION lz4 NOT NULL,
+    records bytea NOT NULL,
     marks bytea NOT NULL,
     nodes bytea NOT NULL,
     frontier bytea NOT NULL)
     PARTITION BY RANGE (sealed_at);
+-- Not every server is built with it.
+DO $$
+BEGIN
+    ALTER TABLE privacy_guard.audit_segment ALTER COLUMN records SET COMPRESSION lz4;
+EXCEPTION WHEN feature_not_supported THEN
+    NULL;
+END $$;
 COMMENT ON TABLE privacy_guard.audit_segment IS 'The records of the audit log, many to a row. A partition for each month.';
 COMMENT ON COLUMN privacy_guard.audit_segment.sealed_at IS 'When its last record was stored. Never goes back, whatever the clock does.';
 COMMENT ON COLUMN privacy_guard.audit_segment.level IS '0 while it may be merged with its neighbours; then 1, and its subjects are in the index.';
