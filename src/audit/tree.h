@@ -47,6 +47,10 @@ extern bool tree_append(TreeFrontier *frontier, const TreeHash *leaf, TreeHash *
 /* The root of the whole tree; of an empty one, SHA-256 of nothing. */
 extern void tree_root(const TreeFrontier *frontier, TreeHash *out);
 
+/* The perfect subtree of 2^level leaves that begins at leaf first, when it is one of the peaks. */
+extern bool tree_frontier_peak(const TreeFrontier *frontier, uint64 first, int level,
+                               TreeHash *out);
+
 /* The stored form: peaks one after the other.  Load is false when length does not suit the size. */
 extern Size tree_frontier_bytes(const TreeFrontier *frontier);
 extern bool tree_frontier_load(TreeFrontier *frontier, uint64 size, const void *bytes, Size length);

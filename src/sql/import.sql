@@ -178,7 +178,8 @@ SELECT (SELECT count(*) FROM rows) AS read,
        (SELECT count(*) FROM rows WHERE verdict IS NULL) AS missing,
        (SELECT count(*) FROM rows WHERE verdict = 'known') AS skipped,
        (SELECT count(*) FROM created WHERE is_new) AS new_subjects,
-       (SELECT privacy_guard.subject_set_agg(s.subject) FROM state s) AS subjects,
+       (SELECT privacy_guard.subject_set_agg(s.subject)
+          FROM (SELECT c.subject FROM created c UNION ALL SELECT c.subject FROM changed c) s) AS subjects,
        (SELECT jsonb_object_agg(p.verdict, p.rows)
           FROM (SELECT verdict, count(*) AS rows FROM rows WHERE verdict <> 'known' GROUP BY verdict) p) AS problems
 $statement$,
