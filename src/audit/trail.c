@@ -38,11 +38,8 @@
 #define MAX_KEPT_RECORDS 64
 #define MAX_KEPT_BYTES (64 * 1024)
 
-/* What a denial takes at most; two of them are always reserved, the present and the counted one. */
-#define DENIAL_SIZE 1024
-
-/* Of what is left over in the ring after a transaction, so much is kept for the next. */
-#define STANDING_RESERVE (4 * DENIAL_SIZE)
+/* What a denial takes at most. */
+#define DENIAL_SIZE 768
 
 #define ROLLBACK_SIZE 1024
 
@@ -83,7 +80,8 @@ static Kept **kept_end = &kept;
 static int n_kept = 0;
 static Size kept_bytes = 0;
 static SaidEarly *said_early = NULL;
-static Size spoken_for = 0; /* of what the ring has reserved for us */
+static Size spoken_for = 0;     /* of what the ring has reserved for us */
+static Size denial_reserve = 0; /* of that, for a refusal */
 static RingPosition waited_for = 0;
 static LastDenial last_denial;
 
@@ -125,23 +123,20 @@ give_back(Size bytes)
 	spoken_for -= Min(bytes, spoken_for);
 }
 
-/* Denials have a standing reserve, which nothing else may take. */
-static Size denial_reserve = 0;
-
 void
 trail_prepare(void)
 {
-	if (denial_reserve < 2 * DENIAL_SIZE && trail_is_on())
+	if (denial_reserve < DENIAL_SIZE && trail_is_on())
 	{
-		trail_reserve(2 * DENIAL_SIZE - denial_reserve);
-		denial_reserve = 2 * DENIAL_SIZE;
+		trail_reserve(DENIAL_SIZE - denial_reserve);
+		denial_reserve = DENIAL_SIZE;
 	}
 }
 
 void
 trail_try_prepare(void)
 {
-	Size missing = 2 * DENIAL_SIZE - Min(denial_reserve, 2 * DENIAL_SIZE);
+	Size missing = DENIAL_SIZE - Min(denial_reserve, DENIAL_SIZE);
 
 	if (missing > 0 && trail_is_on() && audit_ring_try_reserve(missing))
 	{
@@ -509,14 +504,14 @@ must_wait(void)
 	return guc_audit_durability != AUDIT_ASYNC && audit_ring_pushed() > waited_for;
 }
 
-/* The session keeps a little of the ring, so that its next statement need not ask. */
+/* The ring keeps a little of it for the session's next statement. */
 static void
 settle_reserve(void)
 {
-	Size have = audit_ring_reserved();
-
-	if (have > spoken_for + STANDING_RESERVE)
-		audit_ring_release(have - spoken_for - STANDING_RESERVE);
+	give_back(denial_reserve);
+	denial_reserve = 0;
+	if (audit_ring_reserved() > spoken_for)
+		audit_ring_release(audit_ring_reserved() - spoken_for);
 }
 
 /* The commit may still fail, so what is said now is said early. */

@@ -229,7 +229,7 @@ COMMENT ON FUNCTION privacy_guard_internal.refuse_import(jsonb, regclass) IS
 CREATE FUNCTION privacy_guard_internal.import_consents(
     source regclass, mapping jsonb, max_rows bigint DEFAULT NULL) RETURNS jsonb
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
-    SET work_mem = '256MB' SET enable_hashagg = off AS $$
+    SET work_mem = '256MB' SET enable_hashagg = off SET enable_nestloop = off AS $$
 DECLARE
     category privacy_guard.subject_category;
     has_integers boolean;

@@ -263,15 +263,20 @@ subject_bits_add_range(SubjectBits *bits, uint64 first, uint64 last)
 	}
 }
 
-/* Raises an error unless there is memory for a set operation of these. */
+/*
+ * Raises an error unless there is memory for a set operation of these. It changes at most as many
+ * containers as the second has; where these are many and small, the bytes are the better estimate.
+ */
 static void
 require_for_both(const roaring_bitmap_t *mine, const roaring_bitmap_t *theirs)
 {
 	Size bytes =
 	    roaring_bitmap_portable_size_in_bytes(mine) + roaring_bitmap_portable_size_in_bytes(theirs);
+	Size changed = (Size) bitmap_containers(theirs) * CONTAINER_MEMORY;
 	Size containers = bitmap_containers(mine) + bitmap_containers(theirs);
 
-	require_memory(2 * bytes + 2 * CONTAINER_MEMORY + containers * CONTAINER_OVERHEAD);
+	require_memory(Min(2 * bytes, changed) + 2 * CONTAINER_MEMORY +
+	               containers * CONTAINER_OVERHEAD);
 }
 
 static void
