@@ -248,7 +248,8 @@ sub minute
 # The log ------------------------------------------------------------------------------------------
 
 my $node = PostgreSQL::Test::Cluster->new('main');
-$node->init(extra => ["--username=postgres"]);
+$node->init(
+	extra => [ "--username=postgres", "--encoding=UTF8", "--locale=C" ]);
 $node->append_conf('postgresql.conf',
 	"shared_preload_libraries = 'privacy_guard'");
 $node->start;
