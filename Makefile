@@ -17,9 +17,10 @@ DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 SOURCE_HEADERS = $(wildcard src/*.h src/*/*.h)
 
 # Topic files of the install script, in the order in which they depend on each other.
-SQL_PARTS = $(addprefix src/sql/, prelude.sql types.sql catalog.sql ledger.sql audit_tables.sql audit_event.sql guard.sql verb.sql \
-	purpose.sql protect.sql subject.sql consent.sql basis.sql confirm.sql import.sql audit.sql audit_proof.sql operate.sql \
-	utility.sql statement.sql explain.sql coverage.sql views.sql privileges.sql)
+SQL_PARTS = $(addprefix src/sql/, prelude.sql types.sql subject_set.sql catalog.sql ledger.sql audit_tables.sql \
+	audit_event.sql guard.sql verb.sql purpose.sql protect.sql subject.sql consent.sql basis.sql confirm.sql \
+	import.sql audit.sql audit_proof.sql operate.sql utility.sql statement.sql explain.sql coverage.sql views.sql \
+	privileges.sql)
 
 PG_CPPFLAGS = -I$(srcdir)/src -DPRIVACY_GUARD_VERSION='"$(EXTVERSION)"'
 # Not "clobbered": what it says of PG_TRY depends on the optimisation that the server was built with.
@@ -29,7 +30,9 @@ EXTRA_CLEAN = $(DATA_built) exports.map tmp_check
 
 # Export what the server calls and nothing else: it loads every library into one name space, and calls
 # that cannot be interposed need no indirection.
-SHLIB_LINK = -Wl,--version-script=exports.map -lcrypto
+SHLIB_LINK = -Wl,--version-script=exports.map
+# OpenSSL for hashes and signatures, CRoaring for sets of subjects.
+SHLIB_LINK += -lcrypto -lroaring
 
 REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
 REGRESS_OPTS = --load-extension=pgcrypto

@@ -9,6 +9,7 @@
 #include "utils/uuid.h"
 
 #include "audit/key_block.h"
+#include "types/roaring_format.h"
 
 bool
 key_block_next(const uint8 **at, const uint8 *end, KeyBlock *block)
@@ -19,6 +20,16 @@ key_block_next(const uint8 **at, const uint8 *end, KeyBlock *block)
 	memcpy(&block->category, *at + 1, sizeof(int32));
 	memcpy(&block->count, *at + 1 + sizeof(int32), sizeof(uint32));
 	*at += AUDIT_BLOCK_HEADER;
+	block->bitmap = NULL;
+	block->bitmap_length = 0;
+	if (block->kind != AUDIT_BLOCK_BITMAP)
+		return true;
+	if ((Size) (end - *at) < block->count)
+		return false;
+	block->bitmap = *at;
+	block->bitmap_length = block->count;
+	block->count = 0;
+	*at += block->bitmap_length;
 	return true;
 }
 
@@ -63,6 +74,12 @@ key_block_member(AuditKeyBlock kind, const uint8 **at, const uint8 *end, AuditKe
 	return true;
 }
 
+static bool
+bitmap_is_sound(const KeyBlock *block)
+{
+	return block->bitmap == NULL || roaring_check(block->bitmap, block->bitmap_length) == NULL;
+}
+
 bool
 key_blocks_are_sound(const uint8 *blocks, Size length)
 {
@@ -74,7 +91,7 @@ key_blocks_are_sound(const uint8 *blocks, Size length)
 		KeyBlock block;
 		AuditKey key;
 
-		if (!key_block_next(&at, end, &block))
+		if (!key_block_next(&at, end, &block) || !bitmap_is_sound(&block))
 			return false;
 		for (uint32 i = 0; i < block.count; i++)
 		{

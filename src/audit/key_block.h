@@ -25,7 +25,9 @@ typedef struct KeyBlock
 {
 	AuditKeyBlock kind;
 	int32 category;
-	uint32 count;
+	uint32 count;        /* of members */
+	const uint8 *bitmap; /* of AUDIT_BLOCK_BITMAP, which has no members */
+	uint32 bitmap_length;
 } KeyBlock;
 
 /* Are these whole blocks and nothing else, with numbers that subjects can have? */

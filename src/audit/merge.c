@@ -42,8 +42,10 @@ typedef struct Extent
 	int64 first_leaf;
 	int32 leaves;
 	Size bytes;
-	int level;
+	int level; /* the column */
+	int depth; /* how often it was merged */
 	TimestampTz sealed_at;
+	int month;
 } Extent;
 
 /* Neighbours in the list of extents. */
@@ -51,6 +53,7 @@ typedef struct Run
 {
 	int start;
 	int n;
+	bool is_last_merge; /* what comes of them cannot grow any more */
 } Run;
 
 /* The rows at the end of the log, in its order. */
@@ -91,7 +94,8 @@ append(const Extent *new)
 		extent = larger;
 		capacity = wanted;
 	}
-	extent[n_extents++] = *new;
+	extent[n_extents] = *new;
+	extent[n_extents++].month = segment_month(new->sealed_at);
 }
 
 static void
@@ -187,8 +191,7 @@ static bool
 are_mergeable(const Extent *left, const Extent *right)
 {
 	return !is_large(left) && !is_large(right) && left->origin == right->origin &&
-	       left->first_leaf + left->leaves == right->first_leaf &&
-	       segment_month(left->sealed_at) == segment_month(right->sealed_at);
+	       left->first_leaf + left->leaves == right->first_leaf && left->month == right->month;
 }
 
 static bool
@@ -230,8 +233,7 @@ find_closed(Run *run)
 			end++;
 		if (end == n_extents && !is_large(&extent[0]))
 			return false;
-		run->start = 0;
-		run->n = Max(fitting(0, end), 1);
+		*run = (Run){.n = Max(fitting(0, end), 1), .is_last_merge = true};
 		if (!is_given_up(&extent[0]) && (run->n > 1 || extent[0].level == 0))
 			return true;
 		remove_extents(0, 1);
@@ -239,17 +241,16 @@ find_closed(Run *run)
 	return false;
 }
 
-/* At the end of the list: enough neighbours of the level of the last one, or below. */
+/* At the end of the list: enough neighbours of the depth of the last one, or less. */
 static bool
-find_level(Run *run)
+find_depth(Run *run)
 {
 	int start = n_extents;
 
-	while (start > 0 && extent[start - 1].level <= extent[n_extents - 1].level &&
+	while (start > 0 && extent[start - 1].depth <= extent[n_extents - 1].depth &&
 	       !is_given_up(&extent[start - 1]))
 		start--;
-	run->start = start;
-	run->n = Min(fitting(start, n_extents), RUN);
+	*run = (Run){.start = start, .n = Min(fitting(start, n_extents), RUN)};
 	return run->n == RUN || (run->n > 1 && start + run->n < n_extents);
 }
 
@@ -269,8 +270,7 @@ find_quiet(Run *run)
 	while (start > 0 && extent[start - 1].bytes <= QUIET_RATIO * bytes &&
 	       !is_given_up(&extent[start - 1]))
 		bytes += extent[--start].bytes;
-	run->start = start;
-	run->n = fitting(start, n_extents);
+	*run = (Run){.start = start, .n = fitting(start, n_extents)};
 	return run->n > 1;
 }
 
@@ -279,7 +279,7 @@ find_run(Run *run)
 {
 	if (find_closed(run))
 		return true;
-	return n_extents > 0 && (find_level(run) || (is_quiet() && find_quiet(run)));
+	return n_extents > 0 && (find_depth(run) || (is_quiet() && find_quiet(run)));
 }
 
 /* ---- merging ---- */
@@ -292,19 +292,18 @@ take_rows(const Run *run)
 	static int planned_month = 0;
 	const Extent *first = &extent[run->start];
 	const Extent *last = first + run->n - 1;
-	int month = segment_month(first->sealed_at);
 	char partition[NAMEDATALEN];
 	Oid types[] = {INT4OID, INT8OID, INT8OID};
 	Datum values[] = {Int32GetDatum(first->origin), Int64GetDatum(first->first_leaf),
 	                  Int64GetDatum(last->first_leaf)};
 
-	if (plan != NULL && planned_month != month)
+	if (plan != NULL && planned_month != first->month)
 	{
 		SPI_freeplan(plan);
 		plan = NULL;
 	}
-	planned_month = month;
-	segment_partition_name(month, partition);
+	planned_month = first->month;
+	segment_partition_name(first->month, partition);
 	if (store_query(&plan,
 	                psprintf("DELETE FROM privacy_guard_internal.%s"
 	                         " WHERE origin_id = $1 AND first_leaf BETWEEN $2 AND $3 RETURNING *",
@@ -345,7 +344,6 @@ append_row(Segment *merged, SubjectBits *subjects, uint64 row)
 		                errhint("Ask privacy_guard.verify_audit_log() what is wrong.")));
 	subject_bits_or_serialized(subjects, portable, size);
 	merged->leaves += DatumGetInt32(store_column(row, SEGMENT_LEAVES));
-	merged->level = Max(merged->level, DatumGetInt16(store_column(row, SEGMENT_LEVEL)));
 	merged->first_time =
 	    Min(merged->first_time, DatumGetTimestampTz(store_column(row, SEGMENT_FIRST_TIME)));
 	merged->last_time =
@@ -380,7 +378,8 @@ join_rows(const Run *run, Segment *merged)
 	merged->last_time = DT_NOBEGIN;
 	for (int i = 0; i < run->n; i++)
 		append_row(merged, subjects, order[i]);
-	merged->level++;
+	merged->level = run->is_last_merge ||
+	                segment_is_large(merged->leaves, segment_bytes_length(&merged->records));
 	merged->sealed_at = DatumGetTimestampTz(store_column(last, SEGMENT_SEALED_AT));
 	append_column(&merged->frontier, last, SEGMENT_FRONTIER);
 	merged->subjects = PointerGetDatum(subject_set_from_bits(subjects));
@@ -396,7 +395,11 @@ merge_run(const Run *run)
 	                         GUC_ACTION_LOCAL, true, 0, false);
 	result = extent[run->start];
 	for (int i = 1; i < run->n; i++)
+	{
 		result.leaves += extent[run->start + i].leaves;
+		result.depth = Max(result.depth, extent[run->start + i].depth);
+	}
+	result.depth++;
 	in_progress = *run;
 	take_rows(run);
 	join_rows(run, &merged);

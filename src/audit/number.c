@@ -115,6 +115,12 @@ number_begin(MemoryContext context)
 	sets = NIL;
 }
 
+static bool
+block_is_known(const KeyBlock *block)
+{
+	return block->kind == AUDIT_BLOCK_NUMBERS || block->kind == AUDIT_BLOCK_BITMAP;
+}
+
 bool
 number_gather(const uint8 *blocks, Size length)
 {
@@ -129,7 +135,7 @@ number_gather(const uint8 *blocks, Size length)
 		AuditKey ignored;
 		KeySet *set = NULL;
 
-		if (block.kind != AUDIT_BLOCK_NUMBERS)
+		if (!block_is_known(&block))
 		{
 			set = find_set(block.category, block.kind);
 			if (set == NULL)
@@ -645,6 +651,24 @@ number_count(const uint8 *blocks, Size length)
 	return count;
 }
 
+void
+number_put_bitmaps(const uint8 *blocks, Size length, SubjectBits *bits)
+{
+	const uint8 *at = blocks;
+	const uint8 *end = blocks + length;
+	KeyBlock block;
+
+	while (at < end && key_block_next(&at, end, &block))
+	{
+		AuditKey ignored;
+
+		if (block.bitmap != NULL)
+			subject_bits_or_serialized(bits, (const char *) block.bitmap, block.bitmap_length);
+		for (uint32 i = 0; i < block.count; i++)
+			(void) key_block_member(block.kind, &at, end, &ignored);
+	}
+}
+
 static uint64
 number_of(const KeySet *set, const AuditKey *key)
 {
@@ -665,8 +689,7 @@ number_list(const uint8 *blocks, Size length, uint64 *out)
 
 	while (at < end && key_block_next(&at, end, &block))
 	{
-		KeySet *set =
-		    block.kind == AUDIT_BLOCK_NUMBERS ? NULL : find_set(block.category, block.kind);
+		KeySet *set = block_is_known(&block) ? NULL : find_set(block.category, block.kind);
 
 		for (uint32 i = 0; i < block.count; i++)
 		{

@@ -10,6 +10,8 @@
 
 #include "postgres.h"
 
+#include "types/subject_bits.h"
+
 /* Forget the keys of the last batch; those of the next live in the context. */
 extern void number_begin(MemoryContext context);
 
@@ -32,5 +34,8 @@ extern void number_resolve(void);
  */
 extern Size number_count(const uint8 *blocks, Size length);
 extern Size number_list(const uint8 *blocks, Size length, uint64 *out);
+
+/* The numbers that the message brings as bitmaps. */
+extern void number_put_bitmaps(const uint8 *blocks, Size length, SubjectBits *bits);
 
 #endif

@@ -368,7 +368,7 @@ audit_ring_push(uint32 flags, const void *record, Size record_length, const void
 	offset = ring->head % audit_ring_size();
 	copy_in(&offset, &message, sizeof(message));
 	copy_in(&offset, record, record_length);
-	if (keys_length > 0)
+	if (keys != NULL)
 		copy_in(&offset, keys, keys_length);
 	ring->head += message.length;
 	ring->reserved -= message.length;

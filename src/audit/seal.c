@@ -359,6 +359,7 @@ append_subjects(const AuditMessage *message)
 
 	count = number_list(keys_of(message), message->keys_length, numbers);
 	subject_bits_add_many(bits, numbers, count);
+	number_put_bitmaps(keys_of(message), message->keys_length, bits);
 	subject_bits_optimize(bits);
 	append_field(bits);
 	MemoryContextDelete(work);

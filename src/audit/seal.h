@@ -1,6 +1,6 @@
 /*
  * seal.h
- *		What the audit writer does with messages: they become leaves of the tree and rows of the log.
+ *		What the audit writer does with messages: leaves of the tree, and rows of the log.
  *
  * A batch is gathered, stored in one transaction, and confirmed when that has committed:
  *

@@ -14,7 +14,7 @@
 #define SEGMENT_MAX_LEAVES 16384
 #define SEGMENT_MAX_BYTES (4 * 1024 * 1024)
 
-/* Half of that is not merged with more. */
+/* Half of that is not merged with more, and so gets into the index of subjects. */
 static inline bool
 segment_is_large(int64 leaves, Size bytes)
 {
@@ -46,7 +46,7 @@ typedef struct Segment
 	int64 first_leaf;
 	int32 leaves;
 	TimestampTz sealed_at;
-	int level; /* 0: not in the index of subjects yet */
+	int level; /* 1: in the index of subjects, because it is not merged any more */
 	TimestampTz first_time;
 	TimestampTz last_time;
 	int32 kinds;

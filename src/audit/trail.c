@@ -38,13 +38,11 @@
 #define MAX_KEPT_RECORDS 64
 #define MAX_KEPT_BYTES (64 * 1024)
 
-/* What a denial takes at most; two of them are always reserved, the present and the counted one. */
-#define DENIAL_SIZE 1024
+/* What a denial takes at most. */
+#define DENIAL_SIZE 768
 
-/* Of what is left over in the ring after a transaction, so much is kept for the next. */
-#define STANDING_RESERVE (4 * DENIAL_SIZE)
-
-#define ROLLBACK_SIZE 1024
+/* Of a rollback record, besides who acted. */
+#define ROLLBACK_FIELDS_SIZE 96
 
 typedef struct Kept
 {
@@ -61,8 +59,10 @@ typedef struct SaidEarly
 	int nest_level;
 	uint32 first;
 	uint32 last;
+	Size reserved;
 	RecordFragment who; /* the catalogs cannot be asked when it is undone */
-	uint8 who_bytes[FLEXIBLE_ARRAY_MEMBER];
+	uint8 *record;      /* memory for it */
+	Size record_size;
 } SaidEarly;
 
 /* The last denial: equal ones are counted. */
@@ -83,7 +83,8 @@ static Kept **kept_end = &kept;
 static int n_kept = 0;
 static Size kept_bytes = 0;
 static SaidEarly *said_early = NULL;
-static Size spoken_for = 0; /* of what the ring has reserved for us */
+static Size spoken_for = 0;     /* of what the ring has reserved for us */
+static Size denial_reserve = 0; /* of that, for a refusal */
 static RingPosition waited_for = 0;
 static LastDenial last_denial;
 
@@ -125,23 +126,20 @@ give_back(Size bytes)
 	spoken_for -= Min(bytes, spoken_for);
 }
 
-/* Denials have a standing reserve, which nothing else may take. */
-static Size denial_reserve = 0;
-
 void
 trail_prepare(void)
 {
-	if (denial_reserve < 2 * DENIAL_SIZE && trail_is_on())
+	if (denial_reserve < DENIAL_SIZE && trail_is_on())
 	{
-		trail_reserve(2 * DENIAL_SIZE - denial_reserve);
-		denial_reserve = 2 * DENIAL_SIZE;
+		trail_reserve(DENIAL_SIZE - denial_reserve);
+		denial_reserve = DENIAL_SIZE;
 	}
 }
 
 void
 trail_try_prepare(void)
 {
-	Size missing = 2 * DENIAL_SIZE - Min(denial_reserve, 2 * DENIAL_SIZE);
+	Size missing = DENIAL_SIZE - Min(denial_reserve, DENIAL_SIZE);
 
 	if (missing > 0 && trail_is_on() && audit_ring_try_reserve(missing))
 	{
@@ -169,6 +167,28 @@ trail_context(void)
 	return context;
 }
 
+static SaidEarly *
+make_said_early(int nest_level, uint32 execution)
+{
+	RecordFragment who = who_fragment(GetUserId());
+	Size record_size = ROLLBACK_FIELDS_SIZE + who.length;
+	Size reserved = AUDIT_MESSAGE_SIZE(record_size, 0);
+	SaidEarly *early;
+
+	trail_reserve(reserved);
+	early = MemoryContextAllocZero(trail_context(), sizeof(SaidEarly) + record_size + who.length);
+	early->nest_level = nest_level;
+	early->first = execution;
+	early->reserved = reserved;
+	early->record = (uint8 *) (early + 1);
+	early->record_size = record_size;
+	early->who = who;
+	early->who.bytes = memcpy(early->record + record_size, who.bytes, who.length);
+	early->next = said_early;
+	said_early = early;
+	return early;
+}
+
 /* Before a record is said early: if its transaction fails, that has to be said as well. */
 static void
 note_said_early(int nest_level, uint32 execution)
@@ -178,18 +198,7 @@ note_said_early(int nest_level, uint32 execution)
 	while (early != NULL && early->nest_level != nest_level)
 		early = early->next;
 	if (early == NULL)
-	{
-		RecordFragment who = who_fragment(GetUserId());
-
-		early = MemoryContextAllocZero(trail_context(), sizeof(SaidEarly) + who.length);
-		trail_reserve(ROLLBACK_SIZE);
-		early->who = who;
-		early->who.bytes = memcpy(early->who_bytes, who.bytes, who.length);
-		early->nest_level = nest_level;
-		early->first = execution;
-		early->next = said_early;
-		said_early = early;
-	}
+		early = make_said_early(nest_level, execution);
 	early->first = Min(early->first, execution);
 	early->last = Max(early->last, execution);
 }
@@ -450,24 +459,22 @@ roll_back_kept(int nest_level)
 			one->message.record[one->message.outcome_at] = OUTCOME_ROLLED_BACK;
 }
 
+/* Its memory and its space are there already. */
 static void
 say_rollback(const SaidEarly *early)
 {
-	static uint8 buffer[ROLLBACK_SIZE - sizeof(AuditMessage)];
 	TrailMessage message = {0};
 	RecordWriter writer;
 
-	record_begin(&writer, buffer, sizeof(buffer));
+	record_begin(&writer, early->record, early->record_size);
 	record_uint(&writer, FIELD_KIND, RECORD_ROLLBACK);
 	record_time(&writer, GetCurrentTimestamp());
 	record_text(&writer, FIELD_SESSION, who_session());
 	record_uint(&writer, FIELD_EXECUTION, early->first);
 	record_fragment(&writer, &early->who);
 	record_uint(&writer, FIELD_LAST_EXECUTION, early->last);
-	if (record_end(&writer, 0, &message.record, &message.record_length))
-		trail_push(&message, ROLLBACK_SIZE);
-	else
-		give_back(ROLLBACK_SIZE);
+	(void) record_end(&writer, 0, &message.record, &message.record_length);
+	trail_push(&message, early->reserved);
 }
 
 /* What was said early by the transactions of this level and deeper is undone, or is not. */
@@ -489,7 +496,7 @@ end_said_early(int nest_level, bool undone)
 		if (undone)
 			say_rollback(early);
 		else
-			give_back(ROLLBACK_SIZE);
+			give_back(early->reserved);
 		pfree(early);
 	}
 }
@@ -509,14 +516,14 @@ must_wait(void)
 	return guc_audit_durability != AUDIT_ASYNC && audit_ring_pushed() > waited_for;
 }
 
-/* The session keeps a little of the ring, so that its next statement need not ask. */
+/* The ring keeps a little of it for the session's next statement. */
 static void
 settle_reserve(void)
 {
-	Size have = audit_ring_reserved();
-
-	if (have > spoken_for + STANDING_RESERVE)
-		audit_ring_release(have - spoken_for - STANDING_RESERVE);
+	give_back(denial_reserve);
+	denial_reserve = 0;
+	if (audit_ring_reserved() > spoken_for)
+		audit_ring_release(audit_ring_reserved() - spoken_for);
 }
 
 /* The commit may still fail, so what is said now is said early. */

@@ -18,6 +18,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+#include "audit/trail.h"
 #include "enforce/exempt.h"
 #include "enforce/secrecy.h"
 #include "policy/policy.h"
@@ -59,5 +60,6 @@ secrecy_check_read(Oid relid, const char *source_text)
 	     errmsg("table \"%s\" is read by the functions of privacy_guard only", get_rel_name(relid)),
 	     errhint("A member of role privacy_guard_auditor reads privacy_guard.audit_log. For "
 	             "pg_dump, let a data steward exempt a role with "
-	             "privacy_guard.exempt_role().")));
+	             "privacy_guard.exempt_role()."),
+	     errdenial(relid, "audit_log")));
 }

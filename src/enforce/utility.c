@@ -431,7 +431,8 @@ run_copy_in(UTILITY_PARAMS)
 	{
 		frame_open(frame, context_of_copy);
 		frame->fingerprint = statement_fingerprint_utility(planned, source);
-		statement_note_utility(planned, source, frame->fingerprint);
+		if (trail_is_on())
+			statement_note_utility(planned, source, frame->fingerprint);
 		collect_open(frame);
 	}
 	previous = frame_enter(frame);

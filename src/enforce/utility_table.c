@@ -22,6 +22,7 @@
 #include "catalog/pg_depend.h"
 #include "catalog/pg_opclass.h"
 #include "catalog/pg_trigger.h"
+#include "catalog/objectaddress.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
 #include "commands/tablecmds.h"
@@ -560,6 +561,26 @@ check_rename(UtilityCommand *command, const RenameStmt *statement)
 	refuse_if_ours(relid);
 }
 
+/* Afterwards it would not be ours by its schema any more. */
+static void
+check_schema(const AlterObjectSchemaStmt *statement)
+{
+	Node *name = statement->object;
+	Relation relation = NULL;
+	ObjectAddress object;
+
+	if (statement->relation != NULL)
+	{
+		refuse_if_ours(find_table(statement->relation, NoLock));
+		return;
+	}
+	if (statement->objectType == OBJECT_TYPE || statement->objectType == OBJECT_DOMAIN)
+		name = (Node *) makeTypeNameFromNameList((List *) name);
+	object = get_object_address(statement->objectType, name, &relation, AccessShareLock, true);
+	if (OidIsValid(object.objectId) && utility_namespace_is_ours(get_object_namespace(&object)))
+		utility_refuse_internal(NULL);
+}
+
 static void
 check_grant(UtilityCommand *command, const GrantStmt *statement)
 {
@@ -690,7 +711,7 @@ utility_table_check(UtilityCommand *command)
 			check_rename(command, (RenameStmt *) statement);
 			break;
 		case T_AlterObjectSchemaStmt:
-			refuse_if_ours(find_table(((AlterObjectSchemaStmt *) statement)->relation, NoLock));
+			check_schema((AlterObjectSchemaStmt *) statement);
 			break;
 		case T_GrantStmt:
 			check_grant(command, (GrantStmt *) statement);

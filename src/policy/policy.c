@@ -15,7 +15,6 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/namespace.h"
-#include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_proc.h"
@@ -524,27 +523,17 @@ prior_row_security(Oid relid, const GuardedTable *table)
 	return prior;
 }
 
-/* The partitions of the audit log stay internal wherever somebody moves them. */
-static bool
-is_internal(const Generation *gen, Oid relid)
-{
-	Oid schema = get_rel_namespace(relid);
-
-	return schema == gen->schema || schema == gen->body_schema ||
-	       (get_rel_relispartition(relid) &&
-	        get_rel_namespace(get_partition_parent(relid, true)) == gen->schema);
-}
-
 static void
 resolve_relation(Generation *gen, RelationEntry *entry)
 {
 	GuardedRelation *relation = &entry->relation;
 	char kind = get_rel_relkind(relation->relid);
+	Oid schema = get_rel_namespace(relation->relid);
 	GuardedTable *table = NULL;
 
 	relation->table = NULL;
 	relation->n_args = 0;
-	relation->internal = is_internal(gen, relation->relid);
+	relation->internal = schema == gen->schema || schema == gen->body_schema;
 	if (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE ||
 	    kind == RELKIND_FOREIGN_TABLE)
 		table = guarding_table(gen, relation->relid);

@@ -27,8 +27,8 @@ extern void verb_resume(int depth);
 extern void verb_run_as_owner(const char *function, Oid argument);
 
 /*
- * Between these, a background worker writes the extension's tables as their owner.  End also after an
- * abort, which restores everything else.
+ * Between these, a background worker writes the extension's tables as their owner.  End also after
+ * an abort, which restores everything else.
  */
 extern void verb_begin_worker(Oid owner);
 extern void verb_end_worker(void);

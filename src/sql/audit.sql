@@ -355,29 +355,31 @@ CREATE FUNCTION privacy_guard_internal.rule_intervals()
 COMMENT ON FUNCTION privacy_guard_internal.rule_intervals() IS
     'What was guarded, only monitored, or open to a role, from when to when.';
 
--- The writer says that it starts and that it stops; between the two nothing could be recorded.
+-- The writer says when it starts and stops, and what it finds out about the time between (src/worker/witness.c).
 CREATE FUNCTION privacy_guard_internal.absences()
-    RETURNS TABLE (since timestamptz, until timestamptz, reason text)
+    RETURNS TABLE (state text, since timestamptz, until timestamptz, reason text)
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
     WITH segments AS (
         SELECT s.origin_id, s.first_leaf, s.kinds, s.records,
-               lag(s.last_time) OVER (ORDER BY s.origin_id, s.first_leaf) AS before
+               lag(s.last_time) OVER (PARTITION BY s.origin_id ORDER BY s.first_leaf) AS before
           FROM privacy_guard.audit_segment s),
     records AS (
-        SELECT d.origin_id, d.leaf_index, d.kind, d.operation, d.recorded_at,
+        SELECT d.origin_id, d.leaf_index, d.kind, d.operation, d.reason, d.recorded_at,
                coalesce(lag(d.recorded_at) OVER (PARTITION BY s.origin_id, s.first_leaf ORDER BY d.leaf_index), s.before) AS last_sign
           FROM segments s
          CROSS JOIN LATERAL privacy_guard_internal.audit_decode(s.records, s.first_leaf, origin_id => s.origin_id) d
          WHERE s.kinds & privacy_guard_internal.kind_bits('{writer}') <> 0),
     events AS (
-        SELECT r.operation, r.recorded_at, r.last_sign,
-               lag(r.operation) OVER (ORDER BY r.origin_id, r.leaf_index) AS before
-          FROM records r WHERE r.kind = 'writer' AND r.operation IN ('start', 'stop', 'gap'))
-    SELECT e.last_sign, e.recorded_at,
-           CASE WHEN e.before = 'stop' THEN 'stopped: the server was down, or ran without the library'
-                ELSE 'no stop on record: the server crashed or was replaced, or ran without the library' END
-      FROM events e WHERE e.operation <> 'stop' AND e.before IS DISTINCT FROM 'gap' AND e.last_sign IS NOT NULL $$;
-COMMENT ON FUNCTION privacy_guard_internal.absences() IS 'When nothing in this database was recorded, and so perhaps nothing guarded.';
+        SELECT r.operation, r.reason, r.recorded_at, r.last_sign, lag(r.operation) OVER told AS before,
+               lag(r.reason) OVER told AS reason_before
+          FROM records r WHERE r.kind = 'writer' WINDOW told AS (PARTITION BY r.origin_id ORDER BY r.leaf_index))
+    SELECT CASE WHEN e.operation = 'start' OR e.reason = 'crash' THEN 'server down'
+                WHEN e.reason IN ('library absent', 'writer absent') THEN 'library absent' ELSE 'unknown' END,
+           e.last_sign, e.recorded_at, CASE e.operation WHEN 'start' THEN e.reason_before ELSE e.reason END
+      FROM events e
+     WHERE e.operation = 'gap' OR e.operation = 'start' AND e.before = 'stop' AND e.reason_before = 'shutdown' $$;
+COMMENT ON FUNCTION privacy_guard_internal.absences() IS
+    'When nothing could be recorded in this database because the server was down or ran without the library, as far as the writer could tell.';
 
 CREATE FUNCTION privacy_guard_internal.protection_history()
     RETURNS TABLE (relation text, role text, state text, since timestamptz, until timestamptz, reason text)
@@ -387,7 +389,7 @@ BEGIN
     RETURN QUERY
         SELECT p.* FROM (SELECT * FROM privacy_guard_internal.rule_intervals()
                          UNION ALL
-                         SELECT NULL, NULL, 'absent', a.since, a.until, a.reason FROM privacy_guard_internal.absences() a) p
+                         SELECT NULL, NULL, a.state, a.since, a.until, a.reason FROM privacy_guard_internal.absences() a) p
          ORDER BY p.since, p.relation, p.role;
 END $$;
 COMMENT ON FUNCTION privacy_guard_internal.protection_history() IS 'The rows of privacy_guard.protection_intervals.';
@@ -395,4 +397,4 @@ CALL privacy_guard_internal.publish('protection_history', 'auditor');
 
 CREATE VIEW privacy_guard.protection_intervals AS SELECT * FROM privacy_guard.protection_history();
 COMMENT ON VIEW privacy_guard.protection_intervals IS
-    'From when to when (until null: still) a table was enforced, monitored or unprotected, a role had another mode or was exempt, and the library absent or the server down. relation null: every guarded table; role null: every role. For auditors; reading is on record.';
+    'From when to when (until null: still) a table was enforced, monitored or unprotected, a role had another mode or was exempt, and the server was down or the library absent. relation null: every guarded table; role null: every role. For auditors; reading is on record.';

@@ -29,7 +29,7 @@ CREATE TABLE privacy_guard.audit_segment (
     PARTITION BY RANGE (sealed_at);
 COMMENT ON TABLE privacy_guard.audit_segment IS 'The records of the audit log, many to a row. A partition for each month.';
 COMMENT ON COLUMN privacy_guard.audit_segment.sealed_at IS 'When its last record was stored. Never goes back, whatever the clock does.';
-COMMENT ON COLUMN privacy_guard.audit_segment.level IS 'How often it came out of merging smaller ones.';
+COMMENT ON COLUMN privacy_guard.audit_segment.level IS '0 while it may be merged with its neighbours; then 1, and its subjects are in the index.';
 COMMENT ON COLUMN privacy_guard.audit_segment.kinds IS 'Bit 2^k for each kind k of its records.';
 COMMENT ON COLUMN privacy_guard.audit_segment.subjects IS 'Every data subject that one of its records names.';
 COMMENT ON COLUMN privacy_guard.audit_segment.records IS 'The records (CBOR), each after its length in four bytes, the highest first.';
@@ -86,7 +86,9 @@ DECLARE
 BEGIN
     EXECUTE format('CREATE TABLE %s (LIKE privacy_guard.audit_segment INCLUDING ALL EXCLUDING COMMENTS)', partition);
     EXECUTE format('CREATE UNIQUE INDEX audit_leaf_%s ON %s (origin_id, first_leaf)', suffix, partition);
+    -- Which records name a subject: by the one index, or among the few rows of the other.
     EXECUTE format('CREATE INDEX audit_subjects_%s ON %s USING gin (subjects) WHERE level > 0', suffix, partition);
+    EXECUTE format('CREATE INDEX audit_small_%s ON %s (origin_id, first_leaf) WHERE level = 0', suffix, partition);
     -- Or a publication of all tables would keep small rows from being merged.
     EXECUTE format('ALTER TABLE %s REPLICA IDENTITY USING INDEX audit_leaf_%s', partition, suffix);
     EXECUTE format('COMMENT ON TABLE %s IS %L', partition,

@@ -178,7 +178,8 @@ SELECT (SELECT count(*) FROM rows) AS read,
        (SELECT count(*) FROM rows WHERE verdict IS NULL) AS missing,
        (SELECT count(*) FROM rows WHERE verdict = 'known') AS skipped,
        (SELECT count(*) FROM created WHERE is_new) AS new_subjects,
-       (SELECT privacy_guard.subject_set_agg(s.subject) FROM state s) AS subjects,
+       (SELECT privacy_guard.subject_set_agg(s.subject)
+          FROM (SELECT c.subject FROM created c UNION ALL SELECT c.subject FROM changed c) s) AS subjects,
        (SELECT jsonb_object_agg(p.verdict, p.rows)
           FROM (SELECT verdict, count(*) AS rows FROM rows WHERE verdict <> 'known' GROUP BY verdict) p) AS problems
 $statement$,
@@ -228,7 +229,7 @@ COMMENT ON FUNCTION privacy_guard_internal.refuse_import(jsonb, regclass) IS
 CREATE FUNCTION privacy_guard_internal.import_consents(
     source regclass, mapping jsonb, max_rows bigint DEFAULT NULL) RETURNS jsonb
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
-    SET work_mem = '256MB' SET enable_hashagg = off AS $$
+    SET work_mem = '256MB' SET enable_hashagg = off SET enable_nestloop = off AS $$
 DECLARE
     category privacy_guard.subject_category;
     has_integers boolean;

@@ -47,6 +47,6 @@ extern SubjectSet *subject_set_from_bits(SubjectBits *bits);
 extern SubjectSet *subject_set_from_portable(const char *bytes, Size size);
 
 /* Raises ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE, for a number below 1 or above 2^63 - 1. */
-extern void subject_set_out_of_range(void) pg_attribute_noreturn();
+extern void subject_set_out_of_range(void);
 
 #endif /* PRIVACY_GUARD_SUBJECT_SET_H */

@@ -31,4 +31,7 @@ extern WorkerResult worker_run(WorkerStep step, const char *what);
 /* SIGTERM: sets ShutdownRequestPending, and ends a wait for a synchronous standby. */
 extern void worker_handle_sigterm(SIGNAL_ARGS);
 
+/* SIGINT: ends a wait for a lock after lock_timeout, and nothing else. */
+extern void worker_handle_sigint(SIGNAL_ARGS);
+
 #endif

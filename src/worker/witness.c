@@ -212,16 +212,15 @@ void
 witness_read_wal(void)
 {
 	ReadLocalXLogPageNoWaitPrivate position = {.end_of_wal = false};
+	XLogReaderRoutine routine = {.page_read = read_local_xlog_page_no_wait,
+	                             .segment_open = wal_segment_open,
+	                             .segment_close = wal_segment_close};
 	XLogReaderState *reader;
 
 	runs = RUNS_UNKNOWN;
 	if (!last.known)
 		return;
-	reader = XLogReaderAllocate(wal_segment_size, NULL,
-	                            XL_ROUTINE(.page_read = &read_local_xlog_page_no_wait,
-	                                       .segment_open = &wal_segment_open,
-	                                       .segment_close = &wal_segment_close),
-	                            &position);
+	reader = XLogReaderAllocate(wal_segment_size, NULL, &routine, &position);
 	if (reader == NULL)
 		elog(ERROR, "out of memory");
 	if (XLogRecPtrIsInvalid(XLogFindNextRecord(reader, last.lsn)) && !position.end_of_wal)

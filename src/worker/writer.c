@@ -38,9 +38,10 @@
 #define FIRST_RETRY 100
 #define LAST_RETRY 1000
 #define DRAIN_POLL 100
-#define LOOK_INTERVAL                                                                              \
-	60000 /* how often to see whether anything is guarded, and for how long not                    \
-	       */
+#define LOOK_INTERVAL 10000 /* how often to look whether anything is guarded */
+
+/* So often, in flushes, something else is done as well, also when the ring is never quiet. */
+#define CHORE_EVERY 64
 
 static bool opened = false;  /* the end of the log is known */
 static bool started = false; /* its start is on record */
@@ -218,6 +219,7 @@ look(void)
 		absent = true;
 	unguarded = state != POLICY_IN_FORCE && !flushed_lately && audit_ring_is_empty();
 	flushed_lately = false;
+	merge_due = started; /* of a log that is quiet, fewer small rows */
 	look_at = milliseconds_from_now(LOOK_INTERVAL);
 }
 
@@ -237,30 +239,34 @@ quiet_time(void)
 static void
 do_chores(void)
 {
-	if (merge_due)
-		merge_due =
-		    worker_run(step_merge, "merge segments of the audit log") == WORKER_DONE && merged;
-	else if (checkpoint_due && guc_checkpoint_interval > 0 &&
-	         milliseconds_until(checkpoint_at) == 0)
+	if (checkpoint_due && guc_checkpoint_interval > 0 && milliseconds_until(checkpoint_at) == 0)
 	{
 		checkpoint_due =
 		    worker_run(step_checkpoint, "make a checkpoint of the audit log") == WORKER_FAILED ||
 		    checkpoint_is_pending();
 		checkpoint_at = milliseconds_from_now((long) guc_checkpoint_interval * 1000);
 	}
+	else if (merge_due)
+		merge_due =
+		    worker_run(step_merge, "merge segments of the audit log") == WORKER_DONE && merged;
 }
 
 static void
 work(void)
 {
+	static int flushes = 0; /* since the last chore */
+
 	if (milliseconds_until(look_at) == 0)
 		look();
 	else if (!started)
 		(void) start();
-	else if (audit_ring_rest(quiet_time()) == RING_FLUSH)
-		(void) flush();
+	else if (audit_ring_rest(quiet_time()) == RING_FLUSH && flushes < CHORE_EVERY)
+		flushes += flush();
 	else
+	{
+		flushes = 0;
 		do_chores();
+	}
 }
 
 /* ---- leaving ---- */
@@ -364,7 +370,7 @@ connect_to(Oid database)
 {
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, worker_handle_sigterm);
-	pqsignal(SIGINT, SIG_IGN);
+	pqsignal(SIGINT, worker_handle_sigint);
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, BGWORKER_BYPASS_ALLOWCONN);
 	SetConfigOption("application_name", WRITER_TYPE, PGC_USERSET, PGC_S_SESSION);

@@ -1,6 +1,7 @@
 -- The same under privacy_guard.
 CREATE EXTENSION privacy_guard CASCADE;
 GRANT privacy_guard_steward TO steward;
+GRANT privacy_guard_auditor TO auditor;
 SET SESSION AUTHORIZATION steward;
 SELECT privacy_guard.create_purpose('marketing', 'consent');
 SELECT privacy_guard.create_purpose('billing', 'contract');
@@ -20,3 +21,16 @@ CREATE FUNCTION ops.give(customer bigint, purpose text, valid_for interval DEFAU
 $$ SELECT privacy_guard.record_consent(customer::text, purpose, valid_for => give.valid_for) $$;
 ALTER FUNCTION ops.withdraw(bigint, text) OWNER TO steward;
 ALTER FUNCTION ops.give(bigint, text, interval) OWNER TO steward;
+CREATE FUNCTION ops.audit_reads() RETURNS void LANGUAGE sql AS '';
+-- Exactly these, neither more nor fewer.
+CREATE FUNCTION ops.verdict(VARIADIC expected bigint[] DEFAULT '{}') RETURNS text LANGUAGE plpgsql SET client_min_messages = warning AS $$
+DECLARE
+    found bigint[] := ARRAY(SELECT c FROM generate_series(1, 10) c WHERE EXISTS (SELECT FROM privacy_guard.accesses_to(c::text)));
+BEGIN
+    RETURN CASE WHEN found = expected THEN 'on record' ELSE 'secret: on record are ' || found::text END;
+END $$;
+-- A line for each record.
+CREATE FUNCTION ops.report() RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN (SELECT string_agg(to_jsonb(r)::text, E'\n') FROM privacy_guard.audit_records(kinds => '{access}') r);
+END $$;

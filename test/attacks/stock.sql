@@ -14,3 +14,26 @@ SELECT format('ALTER TABLE %1$I ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECUR
                    SELECT FROM ops.consent c WHERE c.customer = %1$I.%2$I AND c.valid_until > now()
                       AND c.purpose = current_setting(''app.purpose'', true)))', t, c)
   FROM (VALUES ('customer', 'id'), ('ticket', 'customer'), ('event', 'customer'), ('contact', 'customer')) v(t, c) \gexec
+-- An audit by hand: the application notes what it reads, or, more careful, the policy does, and a trigger what is changed.
+CREATE TABLE ops.audit (at timestamptz DEFAULT clock_timestamp(), role text, customer bigint, application text, statement text);
+GRANT INSERT ON ops.audit TO PUBLIC;
+GRANT SELECT ON ops.audit TO auditor;
+CREATE FUNCTION ops.note(customer bigint) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO ops.audit (role, customer, application, statement)
+    VALUES (session_user, customer, current_setting('application_name') || current_setting('app.application_user', true), current_query());
+    RETURN true;
+END $$;
+CREATE FUNCTION ops.note_change() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM ops.note(OLD.customer); RETURN NULL; END $$;
+CREATE FUNCTION ops.audit_reads() RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    ALTER POLICY purpose ON customer USING (CASE WHEN EXISTS (
+        SELECT FROM ops.consent c WHERE c.customer = customer.id AND c.valid_until > now()
+           AND c.purpose = current_setting('app.purpose', true)) THEN ops.note(id) END);
+    CREATE TRIGGER audit AFTER UPDATE OR DELETE ON ticket FOR EACH ROW EXECUTE FUNCTION ops.note_change();
+END $$;
+CREATE FUNCTION ops.verdict(VARIADIC expected bigint[] DEFAULT '{}') RETURNS text LANGUAGE sql AS $$
+    SELECT CASE WHEN expected <@ coalesce(array_agg(customer), '{}') AND (expected <> '{}' OR count(*) = 0) THEN 'on record'
+                ELSE 'secret: on record are ' || coalesce(array_agg(customer)::text, 'none') END FROM ops.audit $$;
+CREATE FUNCTION ops.report() RETURNS text LANGUAGE sql AS
+$$ SELECT string_agg(concat_ws(' ', role, 'read customer', customer, application, statement), E'\n' ORDER BY at) FROM ops.audit $$;

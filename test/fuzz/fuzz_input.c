@@ -1,6 +1,6 @@
 /*
  * fuzz_input.c
- *		Pieces of consents and purpose sets, put together and damaged at random.
+ *		Pieces of consents and of sets of purposes and subjects, put together and damaged at random.
  *
  * Names and times come from small sets, so that ancestors, equal keys and equal times are frequent.
  *
@@ -12,6 +12,7 @@
 #include "lib/stringinfo.h"
 #include "server_shim.h"
 #include "types/consent.h"
+#include "types/roaring_format.h"
 
 uint64 fuzz_random_state;
 char fuzz_input[MAX_INPUT + 64];
@@ -549,4 +550,211 @@ Datum
 fuzz_make_purpose_set_json(void)
 {
 	return make_json(json_path, 9);
+}
+
+/* Numbers of subjects. */
+
+uint64
+fuzz_subject(void)
+{
+	static const uint64 bases[] = {0, 0, 0, 100, 1000, 65536, 131072};
+	static const uint64 odd[] = {UINT64CONST(1) << 32, UINT64CONST(1) << 36, UINT64CONST(1) << 62,
+	                             PG_INT64_MAX - 9};
+
+	if (fuzz_one_in(60))
+		return PICK(odd) + fuzz_below(fuzz_one_in(20) ? 30 : 10);
+	return PICK(bases) + (fuzz_one_in(30) ? 0 : 1) + fuzz_below(fuzz_one_in(2) ? 20 : 3000);
+}
+
+static void
+put_subject(uint64 number)
+{
+	char digits[32];
+
+	snprintf(digits, sizeof(digits), fuzz_one_in(50) ? "%024llu" : "%llu",
+	         (unsigned long long) number);
+	put(digits);
+}
+
+static void
+put_subjects(void)
+{
+	uint64 number = fuzz_subject();
+
+	put_subject(number);
+	if (fuzz_one_in(3))
+	{
+		put_space();
+		put("-");
+		put_space();
+		put_subject(number + fuzz_below(fuzz_one_in(20) ? 400000 : 40) - fuzz_one_in(30));
+	}
+}
+
+Datum
+fuzz_make_subject_set_text(void)
+{
+	if (fuzz_one_in(20))
+		random_bytes();
+	else
+	{
+		bool bare = fuzz_one_in(10);
+
+		put(bare ? "" : "{");
+		for (int members = bare ? 1 : fuzz_below(12); members > 0; members--)
+		{
+			put_space();
+			put_subjects();
+			put_space();
+			if (members > 1)
+				put(",");
+		}
+		put(bare ? "" : "}");
+		if (fuzz_one_in(3))
+			mutate();
+	}
+	return input_cstring();
+}
+
+static void
+put_little_endian(uint64 number, int size)
+{
+	for (; size > 0; size--, number >>= 8)
+	{
+		char byte = number;
+
+		put_bytes(&byte, 1);
+	}
+}
+
+/* Appends a container and returns how many members it has; runs are an array without the flag. */
+static int
+put_container(RoaringKind kind)
+{
+	int items = 1 + fuzz_below(5);
+	int cardinality = 0;
+	int next = 1;
+
+	if (kind == ROARING_BITS)
+	{
+		char bits[ROARING_BITS_BYTES];
+		bool sparse = fuzz_one_in(30);
+
+		memset(bits, sparse ? 0xaa : 0xff, sizeof(bits));
+		bits[0] &= ~1;
+		for (int holes = fuzz_below(5); holes > 0; holes--)
+			bits[fuzz_below(sizeof(bits))] &= ~(1 << fuzz_below(8));
+		for (int byte = 0; byte < sizeof(bits); byte++)
+			cardinality += __builtin_popcount((unsigned char) bits[byte]);
+		put_bytes(bits, sizeof(bits));
+		return cardinality;
+	}
+	if (kind == ROARING_RUNS)
+		put_little_endian(items, 2);
+	for (; items > 0; items--)
+	{
+		int length = kind == ROARING_RUNS ? 1 + fuzz_below(fuzz_one_in(5) ? 9000 : 4) : 1;
+
+		put_little_endian(next, 2);
+		if (kind == ROARING_RUNS)
+			put_little_endian(length - 1, 2);
+		cardinality += length;
+		next += length + (kind == ROARING_RUNS) - fuzz_one_in(200) + fuzz_below(3);
+	}
+	return cardinality;
+}
+
+static void
+overwrite(int at, uint64 number, int size)
+{
+	for (; size > 0; size--, number >>= 8)
+		fuzz_input[at++] = number;
+}
+
+/* Heads and offsets are filled in as the containers are written. */
+static void
+put_bucket(void)
+{
+	int start = fuzz_input_len;
+	int containers = 1 + fuzz_below(fuzz_one_in(10) ? 6 : 3);
+	bool with_runs = fuzz_one_in(2);
+	bool with_offsets = !with_runs || containers >= 4;
+	int flags_at = start + 4;
+	int heads_at;
+	int offsets_at;
+	int key = 0;
+
+	if (with_runs)
+	{
+		put_little_endian(12347 | (containers - 1) << 16, 4);
+		put_little_endian(0, 1);
+	}
+	else
+	{
+		put_little_endian(12346, 4);
+		put_little_endian(containers, 4);
+	}
+	heads_at = fuzz_input_len;
+	for (int i = 0; i < containers; i++)
+		put_little_endian(0, 4);
+	offsets_at = fuzz_input_len;
+	for (int i = 0; i < containers && with_offsets; i++)
+		put_little_endian(0, 4);
+	for (int i = 0; i < containers; i++)
+	{
+		bool runs = with_runs && fuzz_one_in(2);
+		RoaringKind kind = runs ? ROARING_RUNS : fuzz_one_in(6) ? ROARING_BITS : ROARING_ARRAY;
+
+		if (fuzz_input_len > MAX_INPUT - 2 * ROARING_BITS_BYTES)
+			kind = runs ? ROARING_RUNS : ROARING_ARRAY;
+		if (with_offsets)
+			overwrite(offsets_at + 4 * i, fuzz_input_len - start + (fuzz_one_in(200) ? 1 : 0), 4);
+		if (runs)
+			fuzz_input[flags_at] |= 1 << i;
+		overwrite(heads_at + 4 * i, key, 2);
+		overwrite(heads_at + 4 * i + 2, put_container(kind) - 1 + (fuzz_one_in(200) ? 1 : 0), 2);
+		key += (fuzz_one_in(200) ? 0 : 1) + fuzz_below(3);
+	}
+}
+
+Datum
+fuzz_make_subject_set_wire(void)
+{
+	int buckets = fuzz_below(4);
+	uint64 high = 0;
+
+	if (fuzz_one_in(20))
+		random_bytes();
+	else
+	{
+		put_number(fuzz_one_in(50) ? fuzz_below(256) : 1, 1);
+		put_little_endian(fuzz_one_in(50) ? fuzz_next_random() : buckets, 8);
+		for (; buckets > 0; buckets--)
+		{
+			put_little_endian(high, 4);
+			put_bucket();
+			high += fuzz_one_in(50) ? PG_INT32_MAX : fuzz_one_in(50) ? 0 : 1 + fuzz_below(2);
+		}
+		if (fuzz_one_in(3))
+			mutate();
+	}
+	return input_message();
+}
+
+static void
+json_subject(JsonbParseState **state)
+{
+	long double number = fuzz_subject();
+
+	if (fuzz_one_in(60))
+		number = -number;
+	if (fuzz_one_in(60))
+		number += 0.5;
+	shim_json_number(state, WJB_ELEM, number);
+}
+
+Datum
+fuzz_make_subject_set_json(void)
+{
+	return make_json(json_subject, 30);
 }

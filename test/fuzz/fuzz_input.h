@@ -7,7 +7,8 @@
 #ifndef FUZZ_INPUT_H
 #define FUZZ_INPUT_H
 
-#define MAX_INPUT 4096
+/* Room for a few containers of 8 kB. */
+#define MAX_INPUT 32768
 
 /* All that an input depends on. */
 extern uint64 fuzz_random_state;
@@ -32,5 +33,11 @@ extern Datum fuzz_make_consent_json(void);
 extern Datum fuzz_make_purpose_set_text(void);
 extern Datum fuzz_make_purpose_set_wire(void);
 extern Datum fuzz_make_purpose_set_json(void);
+extern Datum fuzz_make_subject_set_text(void);
+extern Datum fuzz_make_subject_set_wire(void);
+extern Datum fuzz_make_subject_set_json(void);
+
+/* A number near one at which something begins or ends, mostly one of a subject. */
+extern uint64 fuzz_subject(void);
 
 #endif /* FUZZ_INPUT_H */

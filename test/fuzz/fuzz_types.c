@@ -20,6 +20,9 @@
 #include "types/item_array.h"
 #include "types/purpose_path.h"
 #include "types/purpose_set.h"
+#include "types/roaring_format.h"
+#include "types/subject_set.h"
+#include "utils/memutils.h"
 
 extern Datum consent_in(PG_FUNCTION_ARGS);
 extern Datum consent_out(PG_FUNCTION_ARGS);
@@ -33,6 +36,12 @@ extern Datum purpose_set_recv(PG_FUNCTION_ARGS);
 extern Datum purpose_set_send(PG_FUNCTION_ARGS);
 extern Datum purpose_set_from_jsonb(PG_FUNCTION_ARGS);
 extern Datum purpose_set_to_jsonb(PG_FUNCTION_ARGS);
+extern Datum subject_set_in(PG_FUNCTION_ARGS);
+extern Datum subject_set_out(PG_FUNCTION_ARGS);
+extern Datum subject_set_recv(PG_FUNCTION_ARGS);
+extern Datum subject_set_send(PG_FUNCTION_ARGS);
+extern Datum subject_set_from_jsonb(PG_FUNCTION_ARGS);
+extern Datum subject_set_to_jsonb(PG_FUNCTION_ARGS);
 
 typedef struct TypeFunctions
 {
@@ -49,13 +58,19 @@ static const TypeFunctions consent_functions = {consent_in,   consent_out,      
 static const TypeFunctions purpose_set_functions = {purpose_set_in,         purpose_set_out,
                                                     purpose_set_recv,       purpose_set_send,
                                                     purpose_set_from_jsonb, purpose_set_to_jsonb};
+static const TypeFunctions subject_set_functions = {subject_set_in,         subject_set_out,
+                                                    subject_set_recv,       subject_set_send,
+                                                    subject_set_from_jsonb, subject_set_to_jsonb};
+
+/* Larger sets have their own ways besides jsonb. */
+#define MOST_IN_JSONB 2000
 
 typedef struct Target
 {
 	const char *name;
 	const TypeFunctions *functions;
 	PGFunction reader;
-	int malformed; /* the SQLSTATE of a malformed input */
+	int refusals[3]; /* SQLSTATEs of what is malformed or too much, up to a 0 */
 	Datum (*make_input)(void);
 } Target;
 
@@ -103,6 +118,9 @@ check_round_trips(const TypeFunctions *functions, Datum value)
 	           "binary round trip");
 	if (message.cursor != message.len)
 		fail("binary form read to its end");
+	if (functions == &subject_set_functions &&
+	    subject_set_count((SubjectSet *) DatumGetPointer(value)) > MOST_IN_JSONB)
+		return;
 	check_same(
 	    value,
 	    must(functions->from_jsonb, must(functions->to_jsonb, value, "to jsonb"), "from own jsonb"),
@@ -273,20 +291,166 @@ check_purpose_set(Datum value)
 		fail("cover");
 }
 
+typedef struct NaiveSet
+{
+	uint64 (*ranges)[2];
+	int count;
+	uint64 members;
+} NaiveSet;
+
+static void
+naive_read(const char *text, NaiveSet *naive)
+{
+	naive->ranges = palloc((strlen(text) / 2 + 1) * sizeof(*naive->ranges));
+	naive->count = 0;
+	naive->members = 0;
+	for (const char *at = text + 1; *at != '\0' && *at != '}';)
+	{
+		uint64 *range = naive->ranges[naive->count++];
+		char *end;
+
+		range[0] = range[1] = strtoull(at, &end, 10);
+		if (*end == '-')
+			range[1] = strtoull(end + 1, &end, 10);
+		naive->members += range[1] - range[0] + 1;
+		at = *end == ',' ? end + 1 : end;
+	}
+}
+
+static bool
+naive_has(const NaiveSet *naive, uint64 number)
+{
+	for (int i = 0; i < naive->count; i++)
+	{
+		if (number >= naive->ranges[i][0] && number <= naive->ranges[i][1])
+			return true;
+	}
+	return false;
+}
+
+static void
+check_bytes(const SubjectBits *bits)
+{
+	Size size = subject_bits_serialized_size(bits);
+	char *bytes = palloc(size);
+
+	subject_bits_serialize(bits, bytes);
+	if (roaring_check(bytes, size) != NULL)
+		fail("bytes of a set");
+	if (roaring_cardinality(bytes) != subject_bits_count(bits))
+		fail("number of members in bytes");
+}
+
+static void
+check_subject_set(Datum value)
+{
+	static SubjectSet *previous;
+	const SubjectSet *set = (SubjectSet *) DatumGetPointer(value);
+	const char *text = DatumGetCString(must(subject_set_out, value, "output"));
+	SubjectBits *bits = subject_set_bits(CurrentMemoryContext, set);
+	NaiveSet naive;
+
+	naive_read(text, &naive);
+	for (int i = 0; i < 10; i++)
+	{
+		uint64 number = fuzz_subject();
+
+		if (subject_set_contains(packed_copy(set), number) != naive_has(&naive, number))
+			fail("membership");
+	}
+	if (subject_set_count(set) != naive.members || subject_bits_count(bits) != naive.members)
+		fail("number of members");
+
+	/* With the value of an earlier input: what is common, what is not, and all of it. */
+	if (previous != NULL)
+	{
+		SubjectBits *other = subject_set_bits(CurrentMemoryContext, previous);
+		SubjectBits *common = subject_set_bits(CurrentMemoryContext, set);
+		SubjectBits *rest = subject_set_bits(CurrentMemoryContext, set);
+
+		subject_bits_and(common, other);
+		subject_bits_subtract(rest, other);
+		check_bytes(common);
+		check_bytes(rest);
+		if (subject_bits_overlap(bits, other) == subject_bits_is_empty(common) ||
+		    subject_bits_contain(other, bits) != subject_bits_is_empty(rest) ||
+		    subject_bits_overlap(common, rest))
+			fail("parts of a set");
+		subject_bits_or(rest, common);
+		check_same(value, PointerGetDatum(subject_set_from_bits(rest)), "parts together");
+		subject_bits_or(bits, other);
+		check_bytes(bits);
+		if (subject_bits_count(bits) !=
+		    naive.members + subject_set_count(previous) - subject_bits_count(common))
+			fail("union");
+	}
+	if (VARSIZE_ANY(set) < 50000 && (previous == NULL || fuzz_one_in(16)))
+	{
+		free(previous);
+		previous = malloc(VARSIZE_ANY(set));
+		memcpy(previous, set, VARSIZE_ANY(set));
+	}
+}
+
 static const Target targets[] = {
-    {"consent_in", &consent_functions, consent_in, ERRCODE_INVALID_TEXT_REPRESENTATION,
+    {"consent_in",
+     &consent_functions,
+     consent_in,
+     {ERRCODE_INVALID_TEXT_REPRESENTATION},
      fuzz_make_consent_text},
-    {"consent_recv", &consent_functions, consent_recv, ERRCODE_INVALID_BINARY_REPRESENTATION,
+    {"consent_recv",
+     &consent_functions,
+     consent_recv,
+     {ERRCODE_INVALID_BINARY_REPRESENTATION},
      fuzz_make_consent_wire},
-    {"consent_from_jsonb", &consent_functions, consent_from_jsonb,
-     ERRCODE_INVALID_TEXT_REPRESENTATION, fuzz_make_consent_json},
-    {"purpose_set_in", &purpose_set_functions, purpose_set_in, ERRCODE_INVALID_TEXT_REPRESENTATION,
+    {"consent_from_jsonb",
+     &consent_functions,
+     consent_from_jsonb,
+     {ERRCODE_INVALID_TEXT_REPRESENTATION},
+     fuzz_make_consent_json},
+    {"purpose_set_in",
+     &purpose_set_functions,
+     purpose_set_in,
+     {ERRCODE_INVALID_TEXT_REPRESENTATION},
      fuzz_make_purpose_set_text},
-    {"purpose_set_recv", &purpose_set_functions, purpose_set_recv,
-     ERRCODE_INVALID_BINARY_REPRESENTATION, fuzz_make_purpose_set_wire},
-    {"purpose_set_from_jsonb", &purpose_set_functions, purpose_set_from_jsonb,
-     ERRCODE_INVALID_TEXT_REPRESENTATION, fuzz_make_purpose_set_json},
+    {"purpose_set_recv",
+     &purpose_set_functions,
+     purpose_set_recv,
+     {ERRCODE_INVALID_BINARY_REPRESENTATION},
+     fuzz_make_purpose_set_wire},
+    {"purpose_set_from_jsonb",
+     &purpose_set_functions,
+     purpose_set_from_jsonb,
+     {ERRCODE_INVALID_TEXT_REPRESENTATION},
+     fuzz_make_purpose_set_json},
+    {"subject_set_in",
+     &subject_set_functions,
+     subject_set_in,
+     {ERRCODE_INVALID_TEXT_REPRESENTATION, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
+      ERRCODE_PROGRAM_LIMIT_EXCEEDED},
+     fuzz_make_subject_set_text},
+    {"subject_set_recv",
+     &subject_set_functions,
+     subject_set_recv,
+     {ERRCODE_INVALID_BINARY_REPRESENTATION},
+     fuzz_make_subject_set_wire},
+    {"subject_set_from_jsonb",
+     &subject_set_functions,
+     subject_set_from_jsonb,
+     {ERRCODE_INVALID_TEXT_REPRESENTATION, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE},
+     fuzz_make_subject_set_json},
 };
+
+static bool
+refuses_with(const Target *target, int sqlstate)
+{
+	for (int i = 0; i < lengthof(target->refusals); i++)
+	{
+		if (sqlstate != 0 && target->refusals[i] == sqlstate)
+			return true;
+	}
+	return false;
+}
 
 /* Returns whether the input was valid. */
 static bool
@@ -296,15 +460,17 @@ run_input(const Target *target)
 
 	if (!shim_call(target->reader, target->make_input(), &value))
 	{
-		if (shim_sqlstate != target->malformed || !shim_has_hint)
+		if (!refuses_with(target, shim_sqlstate) || !shim_has_hint)
 			fail("refusal");
 		return false;
 	}
 	check_round_trips(target->functions, value);
 	if (target->functions == &consent_functions)
 		check_consent(value);
-	else
+	else if (target->functions == &purpose_set_functions)
 		check_purpose_set(value);
+	else
+		check_subject_set(value);
 	return true;
 }
 

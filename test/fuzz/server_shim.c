@@ -14,6 +14,7 @@
 #include "lib/stringinfo.h"
 #include "server_shim.h"
 #include "utils/datetime.h"
+#include "utils/memutils.h"
 #include "utils/numeric.h"
 
 #if __has_include("varatt.h")
@@ -99,9 +100,36 @@ pnstrdup(const char *in, Size len)
 	return out;
 }
 
+/* One memory context, which shim_reset() resets. */
+
+MemoryContext CurrentMemoryContext;
+
+static MemoryContextCallback *callbacks;
+
+void *
+MemoryContextAlloc(MemoryContext context, Size size)
+{
+	return palloc(size);
+}
+
+void *
+MemoryContextAllocZero(MemoryContext context, Size size)
+{
+	return palloc0(size);
+}
+
+void
+MemoryContextRegisterResetCallback(MemoryContext context, MemoryContextCallback *cb)
+{
+	cb->next = callbacks;
+	callbacks = cb;
+}
+
 void
 shim_reset(void)
 {
+	for (; callbacks != NULL; callbacks = callbacks->next)
+		callbacks->func(callbacks->arg);
 	while (blocks.next != &blocks)
 		pfree(blocks.next + 1);
 }
@@ -334,12 +362,12 @@ j2date(int jd, int *year, int *month, int *day)
 	*year = yoe + era * 400 + (*month <= 2 ? 1 : 0);
 }
 
-/* Numbers are doubles. */
+/* Numbers are long doubles, which hold every bigint. */
 
 Numeric
 int64_to_numeric(int64 val)
 {
-	double *number = palloc(sizeof(double));
+	long double *number = palloc(sizeof(long double));
 
 	*number = val;
 	return (Numeric) number;
@@ -348,7 +376,7 @@ int64_to_numeric(int64 val)
 int32
 numeric_int4_opt_error(Numeric num, bool *have_error)
 {
-	double number = *(double *) num;
+	long double number = *(long double *) num;
 
 	*have_error = !(number > PG_INT32_MIN - 0.5 && number < PG_INT32_MAX + 0.5);
 	return *have_error ? 0 : (int32) (number + (number < 0 ? -0.5 : 0.5));
@@ -357,7 +385,20 @@ numeric_int4_opt_error(Numeric num, bool *have_error)
 Datum
 numeric_eq(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(*(double *) PG_GETARG_POINTER(0) == *(double *) PG_GETARG_POINTER(1));
+	PG_RETURN_BOOL(*(long double *) PG_GETARG_POINTER(0) == *(long double *) PG_GETARG_POINTER(1));
+}
+
+/* Of the fractions it knows one. */
+char *
+numeric_normalize(Numeric num)
+{
+	long double number = *(long double *) num;
+	long double size = number < 0 ? -number : number;
+	char *digits = palloc(64);
+
+	snprintf(digits, 64, "%s" UINT64_FORMAT "%s", number < 0 ? "-" : "", (uint64) size,
+	         size > (uint64) size ? ".5" : "");
+	return digits;
 }
 
 /*
@@ -518,10 +559,10 @@ shim_json_string(JsonbParseState **state, JsonbIteratorToken token, const char *
 }
 
 void
-shim_json_number(JsonbParseState **state, JsonbIteratorToken token, double number)
+shim_json_number(JsonbParseState **state, JsonbIteratorToken token, long double number)
 {
 	JsonbValue value = {.type = jbvNumeric};
-	double *stored = palloc(sizeof(double));
+	long double *stored = palloc(sizeof(long double));
 
 	*stored = number;
 	value.val.numeric = (Numeric) stored;

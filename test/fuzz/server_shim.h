@@ -27,7 +27,7 @@ extern void shim_json_begin(JsonbParseState **state, bool object);
 extern JsonbValue *shim_json_end(JsonbParseState **state, bool object);
 extern void shim_json_string(JsonbParseState **state, JsonbIteratorToken token, const char *bytes,
                              int len);
-extern void shim_json_number(JsonbParseState **state, JsonbIteratorToken token, double number);
+extern void shim_json_number(JsonbParseState **state, JsonbIteratorToken token, long double number);
 extern void shim_json_other(JsonbParseState **state, JsonbIteratorToken token, enum jbvType type);
 
 #endif /* SERVER_SHIM_H */

@@ -78,7 +78,7 @@ sub item
 	return head(3, length $value) . $value;
 }
 
-my $began = 1767225600;    # 2026-01-01
+my $began = 1577836800;    # 2020-01-01
 
 # record(kind, minute, field => value...)
 sub record
@@ -168,7 +168,7 @@ my @segments = (
 			access(
 				14, 23, 'completed', [60],
 				application_name => "bad \xff text"),
-			record('writer', 15, operation => 'stop')
+			record('writer', 15, operation => 'stop', reason => 'shutdown')
 		]
 	},
 	{
@@ -194,11 +194,20 @@ my @segments = (
 				current_user => 'clerk')
 		]
 	},
-	# A crash: no stop before the start. And the last length leads nowhere.
+	# The last length leads nowhere.
 	{
 		level => 0,
 		subjects => [],
-		records => [ record('writer', 40, operation => 'start') ],
+		records => [
+			record('writer', 40, operation => 'gap', reason => 'crash'),
+			record('writer', 40, operation => 'start'),
+			record('writer', 41, operation => 'stop', reason => 'shutdown'),
+			record(
+				'writer', 50,
+				operation => 'gap',
+				reason => 'library absent'),
+			record('writer', 50, operation => 'start')
+		],
 		tail => "\x7f\xff\xff\xff and nothing behind"
 	});
 
@@ -219,7 +228,7 @@ sub rows
 		  . ($segment->{tail} // '');
 		push @rows,
 		  sprintf(
-			q{(1, %d, %d, %s, %d, %s, %s, %d, '{%s}', '\x%s', '', '', '')},
+			q{(0, %d, %d, %s, %d, %s, %s, %d, '{%s}', '\x%s', '', '', '')},
 			$leaf, scalar(@records),
 			minute($minutes[-1]), $segment->{level},
 			minute($minutes[0]), minute($minutes[-1]),
@@ -267,7 +276,7 @@ my $numbers = $node->safe_psql('crm',
 is($numbers, '101=1 102=2 103=3 104=4', 'subjects are numbered');
 
 # The values need the library, the table of the log its absence.
-my $partition = 'privacy_guard_internal.audit_segment_202601';
+my $partition = 'privacy_guard_internal.audit_segment_202001';
 $node->safe_psql(
 	'crm', qq{
 	CREATE TABLE crafted (LIKE privacy_guard.audit_segment INCLUDING ALL);
@@ -278,14 +287,16 @@ $node->adjust_conf('postgresql.conf', 'shared_preload_libraries', "''");
 $node->restart;
 $node->safe_psql(
 	'crm', qq{
+	ALTER TABLE privacy_guard.audit_origin DISABLE TRIGGER policy_changed;
 	INSERT INTO privacy_guard.audit_origin (origin_id, name, system_identifier, database, reason)
-		VALUES (1, 'crafted', 1, 1, 'test');
+		VALUES (0, 'crafted', 1, 1, 'test');
+	ALTER TABLE privacy_guard.audit_origin ENABLE ALWAYS TRIGGER policy_changed;
 	INSERT INTO privacy_guard.audit_statement VALUES (77, 'SELECT name FROM customer WHERE id = \$1', now());
 	INSERT INTO privacy_guard.subject_alias VALUES (1, '101', 60), (1, '199', 61);
-	ALTER TABLE crafted RENAME TO audit_segment_202601;
-	ALTER TABLE audit_segment_202601 SET SCHEMA privacy_guard_internal;
+	ALTER TABLE crafted RENAME TO audit_segment_202001;
+	ALTER TABLE audit_segment_202001 SET SCHEMA privacy_guard_internal;
 	ALTER TABLE privacy_guard.audit_segment ATTACH PARTITION $partition
-		FOR VALUES FROM ('2026-01-01 00:00Z') TO ('2026-02-01 00:00Z');
+		FOR VALUES FROM ('2020-01-01 00:00Z') TO ('2020-02-01 00:00Z');
 });
 $node->adjust_conf('postgresql.conf', 'shared_preload_libraries',
 	"'privacy_guard'");
@@ -323,14 +334,14 @@ my $everything =
   '0 writer, 1 access completed, 2 access completed, 3 access open, 4 access open, '
   . '5 access completed, 6 denial, 7 access rolled_back, 8 rollback, 9 access open, 10 access completed, '
   . '11 policy, 12 unreadable, 13 unreadable, 14 unreadable, 15 unreadable, 16 writer, 17 writer, '
-  . '18 access open, 19 access failed, 20 access completed, 21 writer, 22 unreadable';
+  . '18 access open, 19 access failed, 20 access completed, 21 writer, 22 writer, 23 writer, 24 writer, 25 writer, 26 unreadable';
 is(told(), $everything, 'the log shows each record');
 is( answer(
 		q{SELECT recorded_at, session_role, role, client_address, backend_pid, purpose, legal_basis, operation, relation,
 				columns, rows, subjects, statement, encode(substr(record, 1, 3), 'hex')
 			FROM privacy_guard.audit_log WHERE origin = 'crafted' AND leaf_index = 1}
 	),
-	'2026-01-01 00:01:00+00|app|app|10.0.0.1|6699|care|contract|Access|public.customer|'
+	'2020-01-01 00:01:00+00|app|app|10.0.0.1|6699|care|contract|Access|public.customer|'
 	  . '{id,name}|1|{1}|SELECT name FROM customer WHERE id = $1|b10101',
 	'and what it holds');
 is( answer(
@@ -345,7 +356,7 @@ is( answer(
 	'51|t',
 	'many subjects');
 is( answer(
-		q{SELECT convert_from(substr(record, 5), 'UTF8') FROM privacy_guard.audit_log WHERE kind = 'unreadable' AND leaf_index = 22}
+		q{SELECT convert_from(substr(record, 5), 'UTF8') FROM privacy_guard.audit_log WHERE kind = 'unreadable' AND leaf_index = 26}
 	) =~ s/^\W+//r,
 	'and nothing behind',
 	'what cannot be read is shown as it is');
@@ -424,18 +435,23 @@ is( answer(
 	'app|care|42501|not entitled|100|6',
 	'what was refused');
 
-is(leaves("audit_records(until => '2026-02-01', last_records => 2)"),
-	'21, 22', 'the end of the log');
-is( leaves("audit_records(subject_number => 3)"),
+is(leaves("audit_records(until => '2020-02-01', last_records => 2)"),
+	'25, 26', 'the end of the log');
+is( leaves("audit_records(until => '2020-02-01', subject_number => 3)"),
 	'5 completed 1, 9 open 1, 12, 14',
 	'records about a number, and what may be about it');
-is( leaves("audit_records(subject_number => 3, last_records => 3)"),
+is( leaves(
+		"audit_records(until => '2020-02-01', subject_number => 3, last_records => 3)"
+	),
 	'9 open 1, 12, 14',
 	'the last of them');
-is(leaves("audit_records(subject_number => 3, actor => 'alice')"),
-	'12, 14', 'by somebody');
 is( leaves(
-		"audit_records(kinds => '{denial,rollback}', until => '2026-02-01')"),
+		"audit_records(until => '2020-02-01', subject_number => 3, actor => 'alice')"
+	),
+	'12, 14',
+	'by somebody');
+is( leaves(
+		"audit_records(kinds => '{denial,rollback}', until => '2020-02-01')"),
 	'6, 8, 12',
 	'of some kinds');
 is(leaves("audit_records(kinds => '{}')"), '', 'of no kind');
@@ -450,10 +466,26 @@ is( leaves(
 	'of a time');
 
 is( answer(
-		q{SELECT since, until, left(reason, 7) FROM privacy_guard.protection_intervals WHERE state = 'absent' AND until < '2026-02-01'}
+		q{SELECT state, since, until, reason FROM privacy_guard.protection_intervals WHERE relation IS NULL AND until < '2020-02-01'}
 	),
-	"2026-01-01 00:15:00+00|2026-01-01 00:30:00+00|stopped\n2026-01-01 00:33:00+00|2026-01-01 00:40:00+00|no stop",
+	"server down|2020-01-01 00:15:00+00|2020-01-01 00:30:00+00|shutdown\n"
+	  . "server down|2020-01-01 00:33:00+00|2020-01-01 00:40:00+00|crash\n"
+	  . "library absent|2020-01-01 00:41:00+00|2020-01-01 00:50:00+00|library absent",
 	'when nothing was recorded');
+
+# Readers are on record themselves, before they are answered.
+leaves("accesses_to('103')");
+is( answer(
+		q{SELECT session_role, role, operation, object, subjects, record::text LIKE '%313033%'
+			FROM privacy_guard.audit_records(kinds => '{read}', last_records => 2) LIMIT 1}
+	),
+	'auditor|auditor|Access|accesses_to|{3}|f',
+	'a reading is on record, without the key');
+is( answer(
+		q{SELECT string_agg(DISTINCT object, ',' ORDER BY object) FROM privacy_guard.audit_records(kinds => '{read}', actor => 'auditor')}
+	),
+	'accesses_by,accesses_to,audit_log,denials,protection_intervals',
+	'whatever the function');
 
 # Damage -------------------------------------------------------------------------------------------
 
