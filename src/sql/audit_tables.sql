@@ -123,7 +123,9 @@ CREATE FUNCTION privacy_guard_internal.begin_audit_origin(reason text) RETURNS i
                d.oid, n.id),
            c.system_identifier, d.oid, begin_audit_origin.reason
       FROM pg_control_system() c, pg_database d,
-           (SELECT coalesce(max(o.origin_id), 0) + 1 FROM privacy_guard.audit_origin o) n (id)
+           (SELECT greatest((SELECT max(o.origin_id) FROM privacy_guard.audit_origin o),
+                            (SELECT max(s.origin_id) FROM privacy_guard.audit_segment s),
+                            (SELECT max(k.origin_id) FROM privacy_guard.audit_checkpoint k), 0) + 1) n (id)
      WHERE d.datname = current_database()
     RETURNING origin_id $$;
 COMMENT ON FUNCTION privacy_guard_internal.begin_audit_origin(text) IS
