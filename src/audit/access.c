@@ -370,7 +370,8 @@ access_say_part(Access *access)
 {
 	Size small = AUDIT_MESSAGE_SIZE(record_size(access), 0);
 
-	if (access->rows == 0 && access->withheld == 0)
+	if (access->rows == 0 && access->withheld == 0 && access->n_numbers == 0 &&
+	    access->bits_size == 0)
 		return;
 	trail_reserve(small);
 	push_now(access, OUTCOME_OPEN, NULL);

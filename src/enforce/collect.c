@@ -287,15 +287,13 @@ typedef struct OperationSearch
 	TableUse *uses;
 } OperationSearch;
 
-static void
-set_operation(TableUse *use, CmdType command)
+static const char *
+operation_of(const ModifyTable *plan)
 {
-	if (command == CMD_DELETE)
-		use->operation = "Erase";
-	else if (command != CMD_INSERT)
-		use->operation = "Modify";
-	else if (!use->entry->is_read)
-		use->operation = "Collect";
+	if (plan->operation == CMD_DELETE)
+		return "Erase";
+	return plan->operation == CMD_INSERT && plan->onConflictAction != ONCONFLICT_UPDATE ? "Collect"
+	                                                                                    : "Modify";
 }
 
 static bool
@@ -308,7 +306,7 @@ operation_walker(PlanState *node, OperationSearch *search)
 		                       RelationGetRelid(modify->rootResultRelInfo->ri_RelationDesc));
 
 		if (use != NULL)
-			set_operation(use, modify->operation);
+			use->operation = operation_of((ModifyTable *) node->plan);
 	}
 	return planstate_tree_walker(node, operation_walker, search);
 }
