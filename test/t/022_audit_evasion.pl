@@ -14,7 +14,9 @@ use Time::HiRes qw(usleep);
 my $node = audited_node(
 	[],
 	'max_prepared_transactions = 2',
-	"privacy_guard.audit_timeout = '60s'");
+	"privacy_guard.audit_timeout = '60s'",
+	"privacy_guard.audit_durability = "
+	  . ($ENV{PRIVACY_GUARD_DURABILITY} // 'transaction'));
 
 # A client that does this and nothing else.
 my $n = 0;
@@ -194,8 +196,8 @@ is( records_of(
 		"BEGIN; DECLARE c CURSOR FOR SELECT id FROM person; SAVEPOINT a; $early FETCH 2 FROM c; $early ROLLBACK TO a;
 		 FETCH 1 FROM c; CLOSE c; COMMIT;"),
 	join("\n",
-		('Access public.person {7} rolled_back') x 140,
-		'Access public.person {1 2 3} completed'),
+		'Access public.person {1 2 3} completed',
+		('Access public.person {7} rolled_back') x 140),
 	'what was said early is rolled back, but not the cursor between');
 is( records_of("BEGIN; $early ROLLBACK;"),
 	join("\n", ('Access public.person {7} rolled_back') x 70),

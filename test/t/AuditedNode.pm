@@ -147,7 +147,7 @@ sub on_record
 		                 max(exempt))
 		  FROM privacy_guard.audit_log
 		 WHERE kind = 'access' AND application_name = '$name'
-		 GROUP BY session_id, execution, relation, operation ORDER BY min(leaf_index)}
+		 GROUP BY session_id, execution, relation, operation ORDER BY session_id, execution, min(leaf_index)}
 	);
 }
 
