@@ -110,7 +110,8 @@ is_astray(const WalkedSegment *s, const RecordFields *fields)
 	uint64 kind = fields->value[FIELD_KIND].number;
 	TimestampTz time = (int64) (fields->value[FIELD_TIME].number - UNIX_EPOCH_OFFSET);
 
-	return kind > 30 || (s->kinds >> kind & 1) == 0 || time < s->first_time || time > s->last_time;
+	return kind > 30 || (s->kinds >> kind & 1) == 0 || time < s->first_time ||
+	       time > s->last_time || !verify_subjects_within(s->subjects, fields);
 }
 
 static void
