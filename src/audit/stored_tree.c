@@ -20,6 +20,7 @@
 
 #include "audit/proof.h"
 #include "audit/stored_tree.h"
+#include "compat.h"
 
 /* What a proof has read of one segment. Records are read when a leaf of it is asked for. */
 typedef struct StoredSegment
@@ -90,7 +91,8 @@ stored_column(uint64 row, int column)
 	return value;
 }
 
-static pg_attribute_noreturn() void damaged(int64 leaf)
+pg_noreturn static void
+damaged(int64 leaf)
 {
 	ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
 	                errmsg("the audit log is damaged at leaf " INT64_FORMAT, leaf),
@@ -206,7 +208,8 @@ read_records(StoredTree *tree, StoredSegment *segment)
 
 /* ---- subtrees ---- */
 
-static pg_attribute_noreturn() void refuse_pruned(const StoredTree *tree)
+pg_noreturn static void
+refuse_pruned(const StoredTree *tree)
 {
 	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 	                errmsg("leaves before " UINT64_FORMAT " were pruned", tree->pruned.size),
