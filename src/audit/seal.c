@@ -1,7 +1,6 @@
 /*
  * seal.c
- *		What the audit writer does with messages: they become leaves of the tree and rows of the
- *log.
+ *		What the audit writer makes of messages: leaves of the tree and rows of the log.
  *
  * Private memory of the one audit writer of a database, so nothing is locked.  The tree grows with
  * the batch; after an abort the tables say where it stands.

@@ -95,6 +95,7 @@ static void end_of_subtransaction(SubXactEvent event, SubTransactionId id, SubTr
 void
 trail_init(void)
 {
+	verb_denial = errdenial;
 	who_init();
 	what_init();
 	RegisterXactCallback(end_of_transaction, NULL);
