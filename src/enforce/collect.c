@@ -16,10 +16,12 @@
 
 #include "access/parallel.h"
 #include "access/sysattr.h"
+#include "access/xact.h"
 #include "common/hashfn.h"
 #include "executor/execExpr.h"
 #include "executor/executor.h"
 #include "nodes/nodeFuncs.h"
+#include "tcop/pquery.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
@@ -92,14 +94,12 @@ next_row(PlanState *node)
 	return slot;
 }
 
-void
-collect_in_hand(Frame *frame)
+static void
+record_in_hand(Frame *frame)
 {
 	scans_iterator iterator;
 	WatchedScan *scan;
 
-	if (frame == NULL || frame->scans == NULL)
-		return;
 	scans_start_iterate(frame->scans->table, &iterator);
 	while ((scan = scans_iterate(frame->scans->table, &iterator)) != NULL)
 	{
@@ -352,11 +352,24 @@ exemption_name(const Frame *frame, const FrameTable *entry)
 	}
 }
 
+/*
+ * A cursor may be fetched from in a subtransaction of the one that it belongs to, and goes on when
+ * that is rolled back.
+ */
+static int
+nest_level_of(const Frame *frame)
+{
+	if (frame->query != NULL && ActivePortal != NULL && ActivePortal->queryDesc == frame->query)
+		return ActivePortal->createLevel;
+	return GetCurrentTransactionNestLevel();
+}
+
 static void
 open_access(Frame *frame, const TableUse *use)
 {
 	FrameTable *entry = use->entry;
 	AccessStart start = {
+	    .nest_level = nest_level_of(frame),
 	    .role = frame->role,
 	    .time = frame->now,
 	    .execution = frame->execution,
@@ -378,14 +391,32 @@ open_access(Frame *frame, const TableUse *use)
 }
 
 void
+collect_number(Frame *frame)
+{
+	if (frame->execution == 0 && !frame->explain_only && trail_is_on())
+		frame->execution = IsParallelWorker() ? who_leader_execution() : who_next_execution();
+}
+
+/* What is not on record does not go on. */
+static void
+check_open(const Frame *frame)
+{
+	for (int i = 0; i < frame->n_tables; i++)
+		if (frame->tables[i].access != NULL && frame->tables[i].access->closed)
+			elog(ERROR, "privacy_guard: the record of this execution is closed");
+}
+
+void
 collect_open(Frame *frame)
 {
 	TableUse *uses;
 
+	if (frame->collects)
+		check_open(frame);
 	if (frame->collects || frame->explain_only || !trail_is_on())
 		return;
 	frame->collects = true;
-	frame->execution = IsParallelWorker() ? who_leader_execution() : who_next_execution();
+	collect_number(frame);
 	if (frame->query != NULL)
 	{
 		frame->fingerprint = statement_fingerprint(frame->query);
@@ -398,6 +429,18 @@ collect_open(Frame *frame)
 			open_access(frame, &uses[i]);
 	if (frame->query != NULL)
 		watch_scans(frame);
+}
+
+void
+collect_error(Frame *frame, int sqlerrcode)
+{
+	if (frame == NULL || !frame->collects)
+		return;
+	for (int i = 0; i < frame->n_tables; i++)
+		if (frame->tables[i].access != NULL)
+			access_note_error(frame->tables[i].access, sqlerrcode);
+	if (frame->scans != NULL)
+		record_in_hand(frame);
 }
 
 void

@@ -229,7 +229,8 @@ BEGIN
         earliest AS (SELECT p.origin_id, p.leaf_index FROM parts p ORDER BY p.origin_id, p.leaf_index LIMIT 1)
         SELECT p.recorded_at, p.session_role, p.role, p.application_user, p.purpose, p.legal_basis, p.operation,
                p.relation, p.columns, p.recipient, p.all_rows::bigint,
-               CASE WHEN b.executions @> p.execution THEN 'rolled_back' WHEN p.ending <> 'open' THEN p.ending
+               CASE WHEN b.executions @> p.execution AND p.ending IN ('open', 'completed') THEN 'rolled_back'
+                    WHEN p.ending <> 'open' THEN p.ending
                     ELSE coalesce(privacy_guard_internal.closing_outcome(p.origin_id, p.last_leaf, p.session_id,
                                       p.execution, p.relation, p.operation), 'open') END,
                p.exempt, coalesce(p.text, t.text), p.application_name, p.client_address, p.session_id, p.execution,
