@@ -201,11 +201,13 @@ say_part_if_long(Access *access)
 void
 access_settle(Access *access)
 {
-	sort_numbers(access);
-	if (access->n_numbers <= access->max_numbers * 3 / 4)
-		return;
 	if (access->number == access->few)
+	{
+		sort_numbers(access);
+		if (access->n_numbers <= ACCESS_FEW * 3 / 4)
+			return;
 		grow(access);
+	}
 	else
 		move_into_bitmap(access);
 	say_part_if_long(access);

@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "common/cryptohash.h"
+#include "common/int.h"
 #include "common/sha2.h"
 #include "port/pg_bswap.h"
 #include "utils/builtins.h"

@@ -41,7 +41,8 @@
 /* What a denial takes at most. */
 #define DENIAL_SIZE 768
 
-#define ROLLBACK_SIZE 1024
+/* Of a rollback record, besides who acted. */
+#define ROLLBACK_FIELDS_SIZE 96
 
 typedef struct Kept
 {
@@ -58,8 +59,10 @@ typedef struct SaidEarly
 	int nest_level;
 	uint32 first;
 	uint32 last;
+	Size reserved;
 	RecordFragment who; /* the catalogs cannot be asked when it is undone */
-	uint8 who_bytes[FLEXIBLE_ARRAY_MEMBER];
+	uint8 *record;      /* memory for it */
+	Size record_size;
 } SaidEarly;
 
 /* The last denial: equal ones are counted. */
@@ -164,6 +167,28 @@ trail_context(void)
 	return context;
 }
 
+static SaidEarly *
+make_said_early(int nest_level, uint32 execution)
+{
+	RecordFragment who = who_fragment(GetUserId());
+	Size record_size = ROLLBACK_FIELDS_SIZE + who.length;
+	Size reserved = AUDIT_MESSAGE_SIZE(record_size, 0);
+	SaidEarly *early;
+
+	trail_reserve(reserved);
+	early = MemoryContextAllocZero(trail_context(), sizeof(SaidEarly) + record_size + who.length);
+	early->nest_level = nest_level;
+	early->first = execution;
+	early->reserved = reserved;
+	early->record = (uint8 *) (early + 1);
+	early->record_size = record_size;
+	early->who = who;
+	early->who.bytes = memcpy(early->record + record_size, who.bytes, who.length);
+	early->next = said_early;
+	said_early = early;
+	return early;
+}
+
 /* Before a record is said early: if its transaction fails, that has to be said as well. */
 static void
 note_said_early(int nest_level, uint32 execution)
@@ -173,18 +198,7 @@ note_said_early(int nest_level, uint32 execution)
 	while (early != NULL && early->nest_level != nest_level)
 		early = early->next;
 	if (early == NULL)
-	{
-		RecordFragment who = who_fragment(GetUserId());
-
-		early = MemoryContextAllocZero(trail_context(), sizeof(SaidEarly) + who.length);
-		trail_reserve(ROLLBACK_SIZE);
-		early->who = who;
-		early->who.bytes = memcpy(early->who_bytes, who.bytes, who.length);
-		early->nest_level = nest_level;
-		early->first = execution;
-		early->next = said_early;
-		said_early = early;
-	}
+		early = make_said_early(nest_level, execution);
 	early->first = Min(early->first, execution);
 	early->last = Max(early->last, execution);
 }
@@ -445,24 +459,22 @@ roll_back_kept(int nest_level)
 			one->message.record[one->message.outcome_at] = OUTCOME_ROLLED_BACK;
 }
 
+/* Its memory and its space are there already. */
 static void
 say_rollback(const SaidEarly *early)
 {
-	static uint8 buffer[ROLLBACK_SIZE - sizeof(AuditMessage)];
 	TrailMessage message = {0};
 	RecordWriter writer;
 
-	record_begin(&writer, buffer, sizeof(buffer));
+	record_begin(&writer, early->record, early->record_size);
 	record_uint(&writer, FIELD_KIND, RECORD_ROLLBACK);
 	record_time(&writer, GetCurrentTimestamp());
 	record_text(&writer, FIELD_SESSION, who_session());
 	record_uint(&writer, FIELD_EXECUTION, early->first);
 	record_fragment(&writer, &early->who);
 	record_uint(&writer, FIELD_LAST_EXECUTION, early->last);
-	if (record_end(&writer, 0, &message.record, &message.record_length))
-		trail_push(&message, ROLLBACK_SIZE);
-	else
-		give_back(ROLLBACK_SIZE);
+	(void) record_end(&writer, 0, &message.record, &message.record_length);
+	trail_push(&message, early->reserved);
 }
 
 /* What was said early by the transactions of this level and deeper is undone, or is not. */
@@ -484,7 +496,7 @@ end_said_early(int nest_level, bool undone)
 		if (undone)
 			say_rollback(early);
 		else
-			give_back(ROLLBACK_SIZE);
+			give_back(early->reserved);
 		pfree(early);
 	}
 }

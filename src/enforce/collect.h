@@ -16,6 +16,12 @@
  */
 extern void collect_open(Frame *frame);
 
+/*
+ * An error ends the run.  Rows that a scan had in hand then have been used: the error may tell
+ * their values.  May wait and raise.
+ */
+extern void collect_in_hand(Frame *frame);
+
 /* The execution has come to its end.  May raise. */
 extern void collect_close(Frame *frame);
 

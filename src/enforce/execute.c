@@ -383,6 +383,7 @@ run_in_frame(Frame *frame, COMPAT_RUN_PARAMS)
 	{
 		leave(&entered);
 		access_note_error(geterrcode());
+		collect_in_hand(frame);
 		PG_RE_THROW();
 	}
 	PG_END_TRY();

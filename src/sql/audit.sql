@@ -136,7 +136,7 @@ BEGIN
                f.application_user, f.application_name, f.client_address, f.backend_pid, f.purpose, f.purpose_version,
                f.legal_basis, f.rule_id, f.operation, f.relation, f.relation_oid, f.columns, f.recipient,
                f.fingerprint, coalesce(f.text, t.text), f.rows, f.subjects, f.withheld,
-               CASE WHEN f.kind = 'access' AND b.executions @> f.execution THEN 'rolled_back' ELSE f.outcome END,
+               CASE WHEN f.outcome IS NOT NULL AND b.executions @> f.execution THEN 'rolled_back' ELSE f.outcome END,
                f.sqlstate, f.reason, f.count, f.object, f.old, f.new, f.exempt, f.record
           FROM found f
           LEFT JOIN privacy_guard_internal.rollbacks(0, 0) b USING (origin_id, session_id)
