@@ -22,14 +22,14 @@ SELECT privacy_guard.create_purpose('regress_audit.news', 'consent');
 SELECT privacy_guard.create_purpose('regress_audit.report', 'contract', export => true);
 SELECT privacy_guard.grant_purpose('regress_audit', 'regress_audit_app');
 SELECT privacy_guard.grant_collection('regress_audit', CURRENT_USER::regrole);
-SELECT privacy_guard.protect('person', 'id', subject_category => 'regress_person');
+SELECT privacy_guard.protect('person', 'id', subject_category => 'regress_audit_person');
 SELECT privacy_guard.protect('letter', subject_via => 'person_id');
-SELECT privacy_guard.protect('meeting', subject_columns => '{host,guest}', subject_category => 'regress_person');
-SELECT privacy_guard.protect('device', 'owner', subject_category => 'regress_holder');
+SELECT privacy_guard.protect('meeting', subject_columns => '{host,guest}', subject_category => 'regress_audit_person');
+SELECT privacy_guard.protect('device', 'owner', subject_category => 'regress_audit_holder');
 SELECT privacy_guard.permit(t, p) FROM unnest('{person,letter,meeting,device}'::regclass[]) t,
                                        unnest('{regress_audit,regress_audit.news,regress_audit.report}'::text[]) p;
 -- Half of the people have decided something and so have a number; the others get one from the audit writer.
-SELECT count(privacy_guard.record_consent(i::text, 'regress_audit.news', subject_category => 'regress_person'))
+SELECT count(privacy_guard.record_consent(i::text, 'regress_audit.news', subject_category => 'regress_audit_person'))
   FROM generate_series(1, 10, 2) i;
 
 -- Numbers depend on who was seen first, so keys are shown in their place; and only what came since last time.
@@ -207,16 +207,16 @@ SELECT kind, role, relation, reason, sum(coalesce(count, 1)) AS refusals
 
 \echo Who has seen a person, and that somebody asked
 SELECT session_role = CURRENT_USER AS is_login, role, operation, relation, rows, outcome
-  FROM privacy_guard.accesses_to('12', subject_category => 'regress_person') ORDER BY leaf_index;
+  FROM privacy_guard.accesses_to('12', subject_category => 'regress_audit_person') ORDER BY leaf_index;
 SELECT kind, operation, object, keys(subjects) FROM privacy_guard.audit_records(last_records => 2) WHERE kind = 'read' ORDER BY leaf_index LIMIT 1;
 SELECT ok FROM privacy_guard.verify_audit_log();
 
 \echo Levels
 SELECT privacy_guard.unprotect('device');
-SELECT privacy_guard.protect('device', 'owner', subject_category => 'regress_holder', audit_level => 'statement');
+SELECT privacy_guard.protect('device', 'owner', subject_category => 'regress_audit_holder', audit_level => 'statement');
 SELECT privacy_guard.permit('device', 'regress_audit');
 SELECT privacy_guard.unprotect('meeting');
-SELECT privacy_guard.protect('meeting', subject_columns => '{host,guest}', subject_category => 'regress_person', audit_level => 'none');
+SELECT privacy_guard.protect('meeting', subject_columns => '{host,guest}', subject_category => 'regress_audit_person', audit_level => 'none');
 SELECT privacy_guard.permit('meeting', 'regress_audit');
 SELECT count(*) >= 0 AS skipped FROM news();
 SET ROLE regress_audit_app;
@@ -229,3 +229,8 @@ RESET ROLE;
 SELECT operation, relation, rows, outcome, keys FROM news();
 SHOW privacy_guard.audit_durability;
 SET privacy_guard.audit_durability = 'async';
+
+SELECT count(privacy_guard.unprotect(t)) FROM unnest('{letter,person,meeting,device}'::regclass[]) t;
+SET client_min_messages = warning;
+DROP SCHEMA regress_audit CASCADE;
+REVOKE privacy_guard_auditor FROM CURRENT_USER;
