@@ -143,6 +143,17 @@ END $$;
 RESET ROLE;
 SELECT operation, relation, rows, outcome, keys FROM news();
 
+\echo A subject that goes with the transaction is on record all the same
+BEGIN;
+SELECT privacy_guard.record_consent('21', 'audited.news', subject_category => 'regress_audit_person') IS NOT NULL AS given;
+SET LOCAL ROLE regress_audit_app;
+SET LOCAL privacy_guard.purpose = 'audited';
+INSERT INTO person VALUES (21, 'p21', 'Riga');
+ROLLBACK;
+SELECT operation, rows, outcome
+  FROM privacy_guard.accesses_to('21', subject_category => 'regress_audit_person');
+SELECT count(*) FROM news();
+
 \echo Functions, triggers, nested statements
 CREATE FUNCTION peek(who bigint) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
