@@ -27,7 +27,6 @@
 #define TAIL_SIZE 96
 
 static Access *open_accesses = NULL;
-static int error_of_execution = 0;
 
 static void forget(void *arg);
 
@@ -201,11 +200,13 @@ say_part_if_long(Access *access)
 void
 access_settle(Access *access)
 {
-	sort_numbers(access);
-	if (access->n_numbers <= access->max_numbers * 3 / 4)
-		return;
 	if (access->number == access->few)
+	{
+		sort_numbers(access);
+		if (access->n_numbers <= ACCESS_FEW * 3 / 4)
+			return;
 		grow(access);
+	}
 	else
 		move_into_bitmap(access);
 	say_part_if_long(access);
@@ -242,10 +243,9 @@ access_add_key(Access *access, AuditKeyBlock kind, const void *key, Size length)
 	    memcmp(keys->data + keys->len - length, key, length) == 0)
 		return;
 	if (keys->len + length + sizeof(text_length) >= keys->maxlen)
-	{
 		say_part_if_long(access);
+	if (keys->len + length + sizeof(text_length) >= keys->maxlen)
 		enlarge_keys(access, keys, length + sizeof(text_length));
-	}
 	if (kind == AUDIT_BLOCK_TEXT)
 		appendBinaryStringInfo(keys, (char *) &text_length, sizeof(text_length));
 	appendBinaryStringInfo(keys, key, length);
@@ -259,7 +259,7 @@ access_open(MemoryContext context, const AccessStart *start)
 	Access *access = MemoryContextAllocZero(context, sizeof(Access));
 
 	access->context = context;
-	access->nest_level = GetCurrentTransactionNestLevel();
+	access->nest_level = start->nest_level;
 	access->by_subject = start->by_subject;
 	access->worker_part = start->worker_part;
 	access->execution = start->execution;
@@ -368,7 +368,8 @@ access_say_part(Access *access)
 {
 	Size small = AUDIT_MESSAGE_SIZE(record_size(access), 0);
 
-	if (access->rows == 0 && access->withheld == 0)
+	if (access->rows == 0 && access->withheld == 0 && access->n_numbers == 0 &&
+	    access->bits_size == 0)
 		return;
 	trail_reserve(small);
 	push_now(access, OUTCOME_OPEN, NULL);
@@ -411,44 +412,31 @@ access_close(Access *access)
 }
 
 void
-access_abandon(Access *access, RecordOutcome outcome, const char *sqlstate)
+access_note_error(Access *access, int sqlerrcode)
 {
-	if (access->closed)
-		return;
-	unlink_access(access);
-	push_now(access, outcome, sqlstate);
+	access->error = sqlerrcode;
 }
-
-/* ---- ends that nobody announced ---- */
 
 void
-access_note_error(int sqlerrcode)
+access_abandon(Access *access)
 {
-	error_of_execution = sqlerrcode;
-}
+	RecordOutcome outcome = OUTCOME_ROLLED_BACK;
 
-static void
-abandon(Access *access)
-{
-	int error = error_of_execution;
-
-	if (error == ERRCODE_QUERY_CANCELED)
-		access_abandon(access, OUTCOME_CANCELLED, unpack_sql_state(error));
-	else if (error != 0)
-		access_abandon(access, OUTCOME_FAILED, unpack_sql_state(error));
+	if (access->closed)
+		return;
+	if (access->error != 0)
+		outcome = access->error == ERRCODE_QUERY_CANCELED ? OUTCOME_CANCELLED : OUTCOME_FAILED;
 	else if (proc_exit_inprogress)
-		access_abandon(access, OUTCOME_CANCELLED, NULL);
-	else
-		access_abandon(access, OUTCOME_ROLLED_BACK, NULL);
+		outcome = OUTCOME_CANCELLED;
+	unlink_access(access);
+	push_now(access, outcome, access->error ? unpack_sql_state(access->error) : NULL);
 }
 
+/* The memory goes, and nobody has said how the execution ended. */
 static void
 forget(void *arg)
 {
-	Access *access = arg;
-
-	if (!access->closed)
-		abandon(access);
+	access_abandon(arg);
 }
 
 void
@@ -460,9 +448,8 @@ access_abandon_all(int nest_level)
 	{
 		next = access->next;
 		if (access->nest_level >= nest_level)
-			abandon(access);
+			access_abandon(access);
 	}
-	error_of_execution = 0;
 }
 
 void

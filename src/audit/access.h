@@ -29,6 +29,7 @@ typedef struct Access
 	bool worker_part; /* of a parallel worker: the leader has the record that closes it */
 	uint32 execution;
 	const char *exempt;
+	int error; /* what ended the execution; 0: nothing so far */
 	uint64 rows;
 	uint64 withheld;
 
@@ -52,6 +53,7 @@ typedef struct Access
 
 typedef struct AccessStart
 {
+	int nest_level; /* of the transaction whose end decides the outcome */
 	Oid role;
 	TimestampTz time;
 	uint32 execution;
@@ -95,15 +97,15 @@ extern void access_say_part(Access *access);
 /* The execution came to its end: the record waits for the end of its transaction.  May raise. */
 extern void access_close(Access *access);
 
-/* It did not: the record goes into the ring at once.  Never waits, never raises. */
-extern void access_abandon(Access *access, RecordOutcome outcome, const char *sqlstate);
+/* An error ends the execution, and will be its outcome. */
+extern void access_note_error(Access *access, int sqlerrcode);
+
+/* It did not come to its end: the record goes into the ring at once.  Never waits, never raises. */
+extern void access_abandon(Access *access);
 
 /* All open ones of this (sub)transaction and those within it. */
 extern void access_abandon_all(int nest_level);
 extern void access_inherit_all(int nest_level); /* they go on in the transaction around it */
 extern void access_say_parts(void);
-
-/* What ended the execution, where an error did; "" otherwise. */
-extern void access_note_error(int sqlerrcode);
 
 #endif

@@ -12,6 +12,7 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -415,6 +416,9 @@ merge_step(void)
 	Run run;
 	bool found;
 
+	/* While somebody prunes the log, its rows stay as they are. */
+	if (!ConditionalLockRelationOid(store_table("audit_prune"), RowExclusiveLock))
+		return false;
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	if (!is_known)

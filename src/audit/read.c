@@ -37,6 +37,7 @@ typedef enum ColumnForm
 	FORM_INTEGER,
 	FORM_OID,
 	FORM_BIGINT,
+	FORM_SIGNED,
 	FORM_TEXT,
 	FORM_TEXTS,
 	FORM_JSON,
@@ -68,7 +69,7 @@ static const struct
     {FIELD_RELATION_OID, FORM_OID},
     {FIELD_COLUMNS, FORM_TEXTS},
     {FIELD_RECIPIENT, FORM_TEXT},
-    {FIELD_FINGERPRINT, FORM_BIGINT},
+    {FIELD_FINGERPRINT, FORM_SIGNED},
     {FIELD_ROWS, FORM_BIGINT},
     {FIELD_SUBJECTS, FORM_SUBJECTS},
     {FIELD_WITHHELD, FORM_BIGINT},
@@ -469,6 +470,9 @@ form_value(ColumnForm form, const RecordValue *value, Datum *out)
 			*out = ObjectIdGetDatum((Oid) value->number);
 			return value->number <= OID_MAX;
 		case FORM_BIGINT:
+			*out = Int64GetDatum((int64) value->number);
+			return value->number <= PG_INT64_MAX;
+		case FORM_SIGNED:
 			*out = Int64GetDatum((int64) value->number);
 			return true;
 		case FORM_TEXT:

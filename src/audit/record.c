@@ -329,10 +329,10 @@ read_value(Reader *reader, RecordField field, RecordValue *value)
 	{
 		case CBOR_UINT:
 			value->number = number;
-			return true;
+			return number <= PG_INT64_MAX || (field_types[field] & IS(CBOR_NEGATIVE)) == 0;
 		case CBOR_NEGATIVE:
 			value->number = ~number;
-			return true;
+			return number <= PG_INT64_MAX;
 		case CBOR_BYTES:
 		case CBOR_TEXT:
 			return read_string(reader, number, value);

@@ -1,7 +1,6 @@
 /*
  * seal.c
- *		What the audit writer does with messages: they become leaves of the tree and rows of the
- *log.
+ *		What the audit writer makes of messages: leaves of the tree and rows of the log.
  *
  * Private memory of the one audit writer of a database, so nothing is locked.  The tree grows with
  * the batch; after an abort the tables say where it stands.
@@ -9,6 +8,7 @@
 #include "postgres.h"
 
 #include "common/cryptohash.h"
+#include "common/int.h"
 #include "common/sha2.h"
 #include "port/pg_bswap.h"
 #include "utils/builtins.h"

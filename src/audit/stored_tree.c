@@ -90,12 +90,12 @@ stored_column(uint64 row, int column)
 	return value;
 }
 
-static pg_attribute_noreturn() void damaged(int64 leaf)
+static void
+damaged(int64 leaf)
 {
 	ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
 	                errmsg("the audit log is damaged at leaf " INT64_FORMAT, leaf),
 	                errhint("Ask privacy_guard.verify_audit_log() what is wrong.")));
-	pg_unreachable();
 }
 
 static void
@@ -206,12 +206,12 @@ read_records(StoredTree *tree, StoredSegment *segment)
 
 /* ---- subtrees ---- */
 
-static pg_attribute_noreturn() void refuse_pruned(const StoredTree *tree)
+static void
+refuse_pruned(const StoredTree *tree)
 {
 	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 	                errmsg("leaves before " UINT64_FORMAT " were pruned", tree->pruned.size),
 	                errhint("Proofs can be made of later leaves, and from later tree sizes.")));
-	pg_unreachable();
 }
 
 /* Leaves are asked for in ascending order, so that the walk seldom begins anew. */

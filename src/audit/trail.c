@@ -95,6 +95,7 @@ static void end_of_subtransaction(SubXactEvent event, SubTransactionId id, SubTr
 void
 trail_init(void)
 {
+	verb_denial = errdenial;
 	who_init();
 	what_init();
 	RegisterXactCallback(end_of_transaction, NULL);
@@ -224,11 +225,20 @@ say_oldest_early(void)
 	say_oldest();
 }
 
+/* Errors come from here only: before the caller has handed over his record. */
+static Kept *
+make_kept(Size size)
+{
+	while (n_kept >= MAX_KEPT_RECORDS || (kept_bytes + size > MAX_KEPT_BYTES && n_kept > 0))
+		say_oldest_early();
+	return MemoryContextAllocHuge(trail_context(), sizeof(Kept) + size);
+}
+
 void
 trail_keep(const TrailMessage *message, Size reserved, int nest_level)
 {
 	Size size = message->record_length + message->keys_length;
-	Kept *one = MemoryContextAllocHuge(trail_context(), sizeof(Kept) + size);
+	Kept *one = make_kept(size);
 	uint8 *bytes = (uint8 *) (one + 1);
 
 	one->next = NULL;
@@ -244,8 +254,6 @@ trail_keep(const TrailMessage *message, Size reserved, int nest_level)
 	kept_end = &one->next;
 	n_kept++;
 	kept_bytes += size;
-	while (n_kept > MAX_KEPT_RECORDS || (kept_bytes > MAX_KEPT_BYTES && n_kept > 1))
-		say_oldest_early();
 }
 
 /* ---- events ---- */
@@ -548,6 +556,7 @@ say_at_abort(void)
 	roll_back_kept(1);
 	say_all_kept();
 	end_said_early(1, true);
+	spoken_for = denial_reserve; /* an error may have left more behind */
 	if (must_wait() && !proc_exit_inprogress && !IsParallelWorker())
 	{
 		(void) audit_ring_wait(audit_ring_pushed(), false);

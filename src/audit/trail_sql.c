@@ -10,6 +10,7 @@
 #include "utils/builtins.h"
 
 #include "audit/trail.h"
+#include "policy/verb.h"
 #include "types/subject_set.h"
 
 PG_FUNCTION_INFO_V1(trail_audit_event);
@@ -80,6 +81,11 @@ trail_audit_event(PG_FUNCTION_ARGS)
 	    .at_once = !PG_ARGISNULL(11) && PG_GETARG_BOOL(11),
 	};
 
+	if (!verb_in_progress())
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+		                errmsg("records are made by the functions of privacy_guard only"),
+		                errhint("What sessions do is on record without being told."),
+		                errtamper(InvalidOid, "forged_record")));
 	if (!PG_ARGISNULL(8))
 		put_subjects(&event, PG_GETARG_SUBJECT_SET(8), &few);
 	trail_event(&event);

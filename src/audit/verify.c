@@ -2,8 +2,8 @@
  * verify.c
  *		Walking the audit log: does everything that is stored fit together?
  *
- * Segment by segment, so that memory stays bounded: framing, the encoding of each record, its hash
- * against the mark, the hashes of 256 leaves, the tree after the segment, what readers choose
+ * WalkedSegment by segment, so that memory stays bounded: framing, the encoding of each record, its
+ *hash against the mark, the hashes of 256 leaves, the tree after the segment, what readers choose
  * segments by, and every checkpoint on the way. After a segment that does not fit the walk goes on
  * from the tree that is stored with it, so that one change is found where it is and not in all that
  * follows. Reads under one snapshot; no locks beyond those of the queries.
@@ -28,7 +28,7 @@
 #define MARK_SIZE 8
 #define UNIX_EPOCH_OFFSET ((uint64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
 
-typedef struct Segment
+typedef struct WalkedSegment
 {
 	int64 first;
 	int32 leaves;
@@ -40,14 +40,15 @@ typedef struct Segment
 	bytea *marks;
 	bytea *nodes;
 	bytea *frontier;
+	VerifySubjects *subjects; /* NULL: not even a set */
 
 	/* Found on the way */
 	int64 first_unmarked; /* the first record whose hash is not its mark; -1: none */
 	int64 first_bad_node; /* the first leaf of the first 256 with another hash; -1: none */
-	int64 first_astray;   /* the first record outside of the times or kinds; -1: none */
+	int64 first_astray;   /* the first record outside of the times, kinds or subjects; -1: none */
 	Size n_nodes;
 	bool whole;
-} Segment;
+} WalkedSegment;
 
 PG_FUNCTION_INFO_V1(verify_log);
 
@@ -81,7 +82,7 @@ verify_report(Verification *v, int64 leaf, const char *hint, const char *finding
 /* ---- one segment ---- */
 
 static void
-check_place(Verification *v, const Segment *s)
+check_place(Verification *v, const WalkedSegment *s)
 {
 	int64 next = (int64) v->tree.size;
 
@@ -104,16 +105,17 @@ check_place(Verification *v, const Segment *s)
 
 /* What readers choose segments by must not hide a record. */
 static bool
-is_astray(const Segment *s, const RecordFields *fields)
+is_astray(const WalkedSegment *s, const RecordFields *fields)
 {
 	uint64 kind = fields->value[FIELD_KIND].number;
 	TimestampTz time = (int64) (fields->value[FIELD_TIME].number - UNIX_EPOCH_OFFSET);
 
-	return kind > 30 || (s->kinds >> kind & 1) == 0 || time < s->first_time || time > s->last_time;
+	return kind > 30 || (s->kinds >> kind & 1) == 0 || time < s->first_time ||
+	       time > s->last_time || !verify_subjects_within(s->subjects, fields);
 }
 
 static void
-check_node(Segment *s, int64 leaf, const TreeHash *node)
+check_node(WalkedSegment *s, int64 leaf, const TreeHash *node)
 {
 	Size at = s->n_nodes++ * TREE_HASH_SIZE;
 
@@ -124,7 +126,7 @@ check_node(Segment *s, int64 leaf, const TreeHash *node)
 
 /* Of a record that is the sealed one. */
 static void
-check_content(Verification *v, Segment *s, int64 leaf, const uint8 *record, Size length)
+check_content(Verification *v, WalkedSegment *s, int64 leaf, const uint8 *record, Size length)
 {
 	RecordFields fields;
 
@@ -135,7 +137,7 @@ check_content(Verification *v, Segment *s, int64 leaf, const uint8 *record, Size
 }
 
 static void
-check_record(Verification *v, Segment *s, int32 n, const uint8 *record, Size length)
+check_record(Verification *v, WalkedSegment *s, int32 n, const uint8 *record, Size length)
 {
 	int64 leaf = s->first + n;
 	const char *mark = VARDATA_ANY(s->marks) + (Size) n * MARK_SIZE;
@@ -158,7 +160,7 @@ check_record(Verification *v, Segment *s, int32 n, const uint8 *record, Size len
 
 /* Each record after its length. */
 static void
-walk_records(Verification *v, Segment *s)
+walk_records(Verification *v, WalkedSegment *s)
 {
 	const uint8 *at = (const uint8 *) VARDATA_ANY(s->records);
 	const uint8 *end = at + VARSIZE_ANY_EXHDR(s->records);
@@ -198,7 +200,7 @@ walk_records(Verification *v, Segment *s)
 
 /* The records were walked; v->tree is that of them where it could be computed. */
 static void
-report_segment(Verification *v, const Segment *s)
+report_segment(Verification *v, const WalkedSegment *s)
 {
 	bool computed = v->follows && s->whole;
 	bool tree_fits =
@@ -224,15 +226,16 @@ report_segment(Verification *v, const Segment *s)
 		              " does not follow from the one before",
 		              s->first);
 	if (s->first_astray >= 0)
-		verify_report(v, s->first_astray,
-		              "Readers would not have found it: its segment's times or kinds were changed.",
-		              "record " INT64_FORMAT " is outside of what its segment says it holds",
-		              s->first_astray);
+		verify_report(
+		    v, s->first_astray,
+		    "Readers would not have found it: its segment's times, kinds or subjects were changed.",
+		    "record " INT64_FORMAT " is outside of what its segment says it holds",
+		    s->first_astray);
 }
 
 /* Go on from what is stored, whether or not it was computed. */
 static void
-take_stored_tree(Verification *v, const Segment *s)
+take_stored_tree(Verification *v, const WalkedSegment *s)
 {
 	int64 end = s->first + s->leaves;
 
@@ -250,7 +253,7 @@ take_stored_tree(Verification *v, const Segment *s)
 }
 
 static void
-verify_segment(Verification *v, Segment *s)
+verify_segment(Verification *v, WalkedSegment *s)
 {
 	s->first_unmarked = s->first_bad_node = s->first_astray = -1;
 	s->n_nodes = 0;
@@ -271,7 +274,7 @@ verify_segment(Verification *v, Segment *s)
 /* ---- one origin ---- */
 
 static void
-read_segment(uint64 row, Segment *s)
+read_segment(uint64 row, WalkedSegment *s)
 {
 	s->first = DatumGetInt64(stored_column(row, 1));
 	s->leaves = DatumGetInt32(stored_column(row, 2));
@@ -283,6 +286,7 @@ read_segment(uint64 row, Segment *s)
 	s->marks = DatumGetByteaPP(stored_column(row, 8));
 	s->nodes = DatumGetByteaPP(stored_column(row, 9));
 	s->frontier = DatumGetByteaPP(stored_column(row, 10));
+	s->subjects = verify_subjects_open(stored_column(row, 11));
 }
 
 static void
@@ -293,7 +297,7 @@ walk_segments(Verification *v)
 	Portal portal = SPI_cursor_open_with_args(
 	    NULL,
 	    "SELECT s.first_leaf, s.leaves, s.sealed_at, s.first_time, s.last_time, s.kinds, s.records,"
-	    "       s.marks, s.nodes, s.frontier"
+	    "       s.marks, s.nodes, s.frontier, s.subjects"
 	    "  FROM privacy_guard.audit_segment s WHERE s.origin_id = $1 ORDER BY s.first_leaf",
 	    1, types, values, NULL, true, 0);
 	MemoryContext work =
@@ -308,7 +312,7 @@ walk_segments(Verification *v)
 		for (uint64 i = 0; i < n; i++)
 		{
 			MemoryContext caller = MemoryContextSwitchTo(work);
-			Segment segment;
+			WalkedSegment segment;
 
 			SPI_tuptable = rows;
 			read_segment(i, &segment);
@@ -388,6 +392,7 @@ put_origin(ReturnSetInfo *set, Verification *v)
 {
 	ListCell *cell;
 	Finding well = {-1};
+	const char *scope;
 
 	foreach (cell, v->findings)
 		put_row(set, v, lfirst(cell));
@@ -398,9 +403,16 @@ put_origin(ReturnSetInfo *set, Verification *v)
 	}
 	if (v->n_findings > 0)
 		return;
-	well.finding = psprintf("records " INT64_FORMAT " to " INT64_FORMAT " and " INT64_FORMAT
-	                        " checkpoints (" INT64_FORMAT " signed) fit together",
-	                        v->first, (int64) v->tree.size - 1, v->n_stored, v->n_signed);
+	if (v->tree.size == 0)
+		scope = "no records and";
+	else if (v->tree.size == v->first)
+		scope = psprintf("all " INT64_FORMAT " records were pruned;", v->first);
+	else
+		scope = psprintf("records " INT64_FORMAT " to " INT64_FORMAT " and", v->first,
+		                 (int64) v->tree.size - 1);
+	well.finding =
+	    psprintf("%s " INT64_FORMAT " checkpoints (" INT64_FORMAT " signed) fit together", scope,
+	             v->n_stored, v->n_signed);
 	well.hint = v->note;
 	if (well.hint == NULL && v->n_unknown_key > 0)
 		well.hint =
@@ -497,7 +509,7 @@ read_arguments(FunctionCallInfo fcinfo, Verification *v)
 	explicit_bzero(v->keys[0].private_key, NOTE_KEY_SIZE);
 }
 
-/* privacy_guard_internal.verify_audit_log(checkpoint, public_key) */
+/* privacy_guard_internal.walk_audit_log(checkpoint, public_key) */
 Datum
 verify_log(PG_FUNCTION_ARGS)
 {

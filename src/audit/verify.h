@@ -2,8 +2,9 @@
  * verify.h
  *		Walking the audit log: does everything that is stored fit together?
  *
- * The verification of one origin, shared by verify.c (segments and the report) and verify_head.c
- * (checkpoints). The caller is connected to SPI, and one snapshot holds for all of it.
+ * The verification of one origin, shared by verify.c (segments and the report),
+ * verify_subject.c and verify_head.c (checkpoints). The caller is connected to SPI, and one
+ *snapshot holds for all of it.
  */
 #ifndef PRIVACY_GUARD_VERIFY_H
 #define PRIVACY_GUARD_VERIFY_H
@@ -14,6 +15,7 @@
 #include "utils/portal.h"
 
 #include "audit/checkpoint.h"
+#include "audit/record.h"
 #include "audit/tree.h"
 
 /* Of an origin: a log that is all wrong need not say so of each record. */
@@ -66,6 +68,17 @@ typedef struct Verification
 
 extern void verify_report(Verification *v, int64 leaf, const char *hint, const char *finding, ...)
     pg_attribute_printf(4, 5);
+
+/* ---- verify_subject.c ---- */
+
+/* What a segment says it names. */
+typedef struct VerifySubjects VerifySubjects;
+
+/* A stored subject_set, whoever wrote it; NULL when it is none. In the current memory context. */
+extern VerifySubjects *verify_subjects_open(Datum stored);
+
+/* Are all subjects that the record names in it? Not so when either is malformed. */
+extern bool verify_subjects_within(VerifySubjects *subjects, const RecordFields *fields);
 
 /* ---- verify_head.c ---- */
 

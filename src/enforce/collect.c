@@ -5,7 +5,9 @@
  * What counts is which rows leave the scans of a guarded table, after all filters.  So the scan
  * nodes' ExecProcNode is wrapped: when a row comes out, the subjects that the guard judged last in
  * that very node are its subjects, because each row is judged before it comes out, and those that
- * were judged in between were not let out.  Rows that no scan brings are recorded by the guard
+ * were judged in between were not let out.  Where a condition or the projection of the scan runs
+ * foreign code, which may tell or keep what it sees, a row counts from the moment when it gets
+ * there.  Rows that no scan brings are recorded by the guard
  * itself: new ones, the existing one of ON CONFLICT, and those that EvalPlanQual looks at again.
  *
  * Parallel workers collect what their own scans bring, as parts of their leader's execution.
@@ -14,10 +16,12 @@
 
 #include "access/parallel.h"
 #include "access/sysattr.h"
+#include "access/xact.h"
 #include "common/hashfn.h"
 #include "executor/execExpr.h"
 #include "executor/executor.h"
 #include "nodes/nodeFuncs.h"
+#include "tcop/pquery.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
@@ -26,8 +30,12 @@
 #include "audit/who.h"
 #include "compat.h"
 #include "enforce/collect.h"
+#include "enforce/foreign.h"
 #include "enforce/guard.h"
 #include "enforce/judge.h"
+
+/* What tells a note from the guard: it has no columns. */
+#define NOTE_ARGS 2
 
 /* A scan node of a guarded relation. */
 typedef struct WatchedScan
@@ -35,6 +43,7 @@ typedef struct WatchedScan
 	PlanState *node; /* hash key */
 	ExecProcNodeMtd next;
 	Judge *judge;
+	bool is_noted; /* before foreign code sees a row, so not when it leaves */
 	char status;
 } WatchedScan;
 
@@ -79,14 +88,32 @@ next_row(PlanState *node)
 		watched->last = scan;
 	}
 	slot = scan->next(node);
-	if (!TupIsNull(slot))
+	scan->judge->in_hand = false;
+	if (!TupIsNull(slot) && !scan->is_noted)
 		judge_record(scan->judge);
 	return slot;
 }
 
-/* The guard's call among the conditions of a node. */
+static void
+record_in_hand(Frame *frame)
+{
+	scans_iterator iterator;
+	WatchedScan *scan;
+
+	scans_start_iterate(frame->scans->table, &iterator);
+	while ((scan = scans_iterate(frame->scans->table, &iterator)) != NULL)
+	{
+		bool in_hand = scan->judge->in_hand;
+
+		scan->judge->in_hand = false;
+		if (in_hand)
+			judge_record(scan->judge);
+	}
+}
+
+/* The guard's call among the conditions of a node, or that of the note behind it. */
 static FunctionCallInfo
-guard_call(ExprState *condition)
+guard_call(ExprState *condition, bool of_note)
 {
 	for (int i = 0; condition != NULL && i < condition->steps_len; i++)
 	{
@@ -96,7 +123,8 @@ guard_call(ExprState *condition)
 		{
 			case EEOP_FUNCEXPR:
 			case EEOP_FUNCEXPR_FUSAGE:
-				if (step->d.func.finfo->fn_oid == policy_guard_function())
+				if (step->d.func.finfo->fn_oid == policy_guard_function() &&
+				    (step->d.func.nargs == NOTE_ARGS) == of_note)
 					return step->d.func.fcinfo_data;
 				break;
 			default:
@@ -104,6 +132,44 @@ guard_call(ExprState *condition)
 		}
 	}
 	return NULL;
+}
+
+/*
+ * Where rows of the scan are shown to foreign code: the place in its conditions from which on,
+ * their number when only the projection shows them, -1 for nowhere.
+ */
+static int
+place_of_note(ScanState *node)
+{
+	List *conditions = node->ps.plan->qual;
+	bool judged = false;
+	ListCell *cell;
+
+	foreach (cell, conditions)
+	{
+		if (judged && foreign_code(lfirst(cell), node->ps.state))
+			return foreach_current_index(cell);
+		judged |= guard_is_call(lfirst(cell));
+	}
+	if (node->ps.ps_ProjInfo != NULL &&
+	    foreign_code((Node *) node->ps.plan->targetlist, node->ps.state))
+		return list_length(conditions);
+	return -1;
+}
+
+/* The conditions of the scan anew, with the note at this place. */
+static void
+insert_note(ScanState *node, Oid guarded_relid, int place)
+{
+	MemoryContext old = MemoryContextSwitchTo(node->ps.state->es_query_cxt);
+	List *conditions = list_copy(node->ps.plan->qual);
+	List *subplans = node->ps.subPlan;
+
+	conditions = list_insert_nth(conditions, place, guard_note_expression(guarded_relid));
+	node->ps.qual = ExecInitQual(conditions, &node->ps);
+	/* They are there already. */
+	node->ps.subPlan = subplans;
+	MemoryContextSwitchTo(old);
 }
 
 static void
@@ -115,16 +181,24 @@ watch_scan(Frame *frame, ScanState *node)
 	FunctionCallInfo call;
 	FrameTable *entry;
 	WatchedScan *scan;
+	int place;
 	bool found;
 
-	if (guarded == NULL)
+	/* One expression may hold the same subquery several times. */
+	if (guarded == NULL || scans_lookup(frame->scans->table, &node->ps) != NULL)
 		return;
 	entry = frame_table(frame, guarded->table->relid);
-	call = guard_call(node->ps.qual);
-	if (entry == NULL || entry->access == NULL || call == NULL)
+	if (entry == NULL || entry->access == NULL || guard_call(node->ps.qual, false) == NULL)
 		return;
+	place = place_of_note(node);
+	if (place >= 0)
+		insert_note(node, entry->table->relid, place);
+	call = guard_call(node->ps.qual, false);
 	scan = scans_insert(frame->scans->table, &node->ps, &found);
 	scan->judge = guard_judge(call, frame, true);
+	scan->is_noted = place >= 0;
+	if (scan->is_noted)
+		guard_set_note(guard_call(node->ps.qual, true), scan->judge);
 	scan->next = node->ps.ExecProcNodeReal;
 	node->ps.ExecProcNodeReal = next_row;
 }
@@ -213,15 +287,13 @@ typedef struct OperationSearch
 	TableUse *uses;
 } OperationSearch;
 
-static void
-set_operation(TableUse *use, CmdType command)
+static const char *
+operation_of(const ModifyTable *plan)
 {
-	if (command == CMD_DELETE)
-		use->operation = "Erase";
-	else if (command != CMD_INSERT)
-		use->operation = "Modify";
-	else if (!use->entry->is_read)
-		use->operation = "Collect";
+	if (plan->operation == CMD_DELETE)
+		return "Erase";
+	return plan->operation == CMD_INSERT && plan->onConflictAction != ONCONFLICT_UPDATE ? "Collect"
+	                                                                                    : "Modify";
 }
 
 static bool
@@ -234,7 +306,7 @@ operation_walker(PlanState *node, OperationSearch *search)
 		                       RelationGetRelid(modify->rootResultRelInfo->ri_RelationDesc));
 
 		if (use != NULL)
-			set_operation(use, modify->operation);
+			use->operation = operation_of((ModifyTable *) node->plan);
 	}
 	return planstate_tree_walker(node, operation_walker, search);
 }
@@ -280,11 +352,24 @@ exemption_name(const Frame *frame, const FrameTable *entry)
 	}
 }
 
+/*
+ * A cursor may be fetched from in a subtransaction of the one that it belongs to, and goes on when
+ * that is rolled back.
+ */
+static int
+nest_level_of(const Frame *frame)
+{
+	if (frame->query != NULL && ActivePortal != NULL && ActivePortal->queryDesc == frame->query)
+		return ActivePortal->createLevel;
+	return GetCurrentTransactionNestLevel();
+}
+
 static void
 open_access(Frame *frame, const TableUse *use)
 {
 	FrameTable *entry = use->entry;
 	AccessStart start = {
+	    .nest_level = nest_level_of(frame),
 	    .role = frame->role,
 	    .time = frame->now,
 	    .execution = frame->execution,
@@ -306,14 +391,32 @@ open_access(Frame *frame, const TableUse *use)
 }
 
 void
+collect_number(Frame *frame)
+{
+	if (frame->execution == 0 && !frame->explain_only && trail_is_on())
+		frame->execution = IsParallelWorker() ? who_leader_execution() : who_next_execution();
+}
+
+/* What is not on record does not go on. */
+static void
+check_open(const Frame *frame)
+{
+	for (int i = 0; i < frame->n_tables; i++)
+		if (frame->tables[i].access != NULL && frame->tables[i].access->closed)
+			elog(ERROR, "privacy_guard: the record of this execution is closed");
+}
+
+void
 collect_open(Frame *frame)
 {
 	TableUse *uses;
 
+	if (frame->collects)
+		check_open(frame);
 	if (frame->collects || frame->explain_only || !trail_is_on())
 		return;
 	frame->collects = true;
-	frame->execution = IsParallelWorker() ? who_leader_execution() : who_next_execution();
+	collect_number(frame);
 	if (frame->query != NULL)
 	{
 		frame->fingerprint = statement_fingerprint(frame->query);
@@ -326,6 +429,18 @@ collect_open(Frame *frame)
 			open_access(frame, &uses[i]);
 	if (frame->query != NULL)
 		watch_scans(frame);
+}
+
+void
+collect_error(Frame *frame, int sqlerrcode)
+{
+	if (frame == NULL || !frame->collects)
+		return;
+	for (int i = 0; i < frame->n_tables; i++)
+		if (frame->tables[i].access != NULL)
+			access_note_error(frame->tables[i].access, sqlerrcode);
+	if (frame->scans != NULL)
+		record_in_hand(frame);
 }
 
 void

@@ -315,6 +315,7 @@ start(QueryDesc *query, int eflags)
 	if (query->plannedstmt->parallelModeNeeded && must_stay_serial(frame))
 		stay_serial(query);
 	frame_open(frame, query->estate->es_query_cxt);
+	collect_number(frame);
 }
 
 /* ---- during ---- */
@@ -382,7 +383,7 @@ run_in_frame(Frame *frame, COMPAT_RUN_PARAMS)
 	PG_CATCH();
 	{
 		leave(&entered);
-		access_note_error(geterrcode());
+		collect_error(frame, geterrcode());
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
@@ -400,24 +401,26 @@ static void
 run_disclosing(Frame *frame, COMPAT_RUN_PARAMS)
 {
 	DestReceiver *receiver = query->dest;
+	bool wraps = disclose_leaves_server(receiver);
 
-	if (!disclose_leaves_server(receiver))
-	{
-		run_in_frame(frame, COMPAT_RUN_ARGS);
-		trail_disclose();
-		return;
-	}
-	query->dest = disclose_wrap(receiver, release_rows, NULL);
+	if (wraps)
+		query->dest = disclose_wrap(receiver, release_rows, NULL);
 	PG_TRY();
 	{
 		run_in_frame(frame, COMPAT_RUN_ARGS);
-		disclose_finish(query->dest);
+		if (wraps)
+			disclose_finish(query->dest);
+		else
+			trail_disclose();
 	}
-	PG_FINALLY();
+	PG_CATCH();
 	{
 		query->dest = receiver;
+		collect_error(frame, geterrcode());
+		PG_RE_THROW();
 	}
 	PG_END_TRY();
+	query->dest = receiver;
 }
 
 static void
@@ -514,6 +517,19 @@ call_finish(QueryDesc *query)
 		standard_ExecutorFinish(query);
 }
 
+static void
+finish_in_frame(Frame *frame, QueryDesc *query)
+{
+	if (frame != NULL)
+		tell_withheld(frame);
+	call_finish(query);
+	if (frame != NULL)
+	{
+		frame_close(frame);
+		collect_close(frame);
+	}
+}
+
 /* Triggers run here, so the frame is current here as well. */
 static void
 finish(QueryDesc *query)
@@ -526,27 +542,21 @@ finish(QueryDesc *query)
 		call_finish(query);
 		return;
 	}
-	if (frame != NULL)
-		tell_withheld(frame);
 	entered = enter(frame);
 	PG_TRY();
 	{
-		call_finish(query);
+		finish_in_frame(frame, query);
 	}
 	PG_CATCH();
 	{
 		leave(&entered);
-		access_note_error(geterrcode());
+		collect_error(frame, geterrcode());
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
 	leave(&entered);
 	if (frame != NULL)
-	{
-		frame_close(frame);
-		collect_close(frame);
 		report_withheld(frame);
-	}
 }
 
 void

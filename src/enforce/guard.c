@@ -34,12 +34,18 @@ PG_FUNCTION_INFO_V1(library_loaded);
 
 /* ---- expressions ---- */
 
+static List *
+first_args(Oid guarded_relid)
+{
+	return list_make2(makeNullConst(INTERNALOID, -1, InvalidOid),
+	                  makeConst(REGCLASSOID, -1, InvalidOid, sizeof(Oid),
+	                            ObjectIdGetDatum(guarded_relid), false, true));
+}
+
 static Node *
 make_call(Oid function, const GuardedRelation *relation, Index varno)
 {
-	List *args = list_make2(makeNullConst(INTERNALOID, -1, InvalidOid),
-	                        makeConst(REGCLASSOID, -1, InvalidOid, sizeof(Oid),
-	                                  ObjectIdGetDatum(relation->table->relid), false, true));
+	List *args = first_args(relation->table->relid);
 
 	for (int i = 0; i < relation->n_args; i++)
 	{
@@ -64,6 +70,13 @@ Node *
 guard_conflict_expression(const GuardedRelation *relation, Index varno)
 {
 	return make_call(policy_conflict_guard_function(), relation, varno);
+}
+
+Node *
+guard_note_expression(Oid guarded_relid)
+{
+	return (Node *) makeFuncExpr(policy_guard_function(), BOOLOID, first_args(guarded_relid),
+	                             InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
 }
 
 bool
@@ -101,6 +114,16 @@ guard_judge(FunctionCallInfo fcinfo, Frame *frame, bool at_scan)
 	return judge;
 }
 
+void
+guard_set_note(FunctionCallInfo fcinfo, Judge *judge)
+{
+	Judge *note = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(Judge));
+
+	note->noted = judge;
+	note->at_scan = true;
+	fcinfo->flinfo->fn_extra = note;
+}
+
 static bool
 columns_of_call_permit(FunctionCallInfo fcinfo, Judge *judge)
 {
@@ -108,6 +131,12 @@ columns_of_call_permit(FunctionCallInfo fcinfo, Judge *judge)
 	bool null[MAX_SUBJECT_COLUMNS + 1];
 	int n = Min(PG_NARGS() - FIRST_COLUMN_ARG, MAX_SUBJECT_COLUMNS + 1);
 
+	if (judge->noted != NULL)
+	{
+		judge_record(judge->noted);
+		judge->noted->in_hand = false;
+		return true;
+	}
 	for (int i = 0; i < n; i++)
 	{
 		value[i] = PG_GETARG_DATUM(i + FIRST_COLUMN_ARG);
@@ -139,6 +168,7 @@ call_permits(FunctionCallInfo fcinfo, Judge *judge)
 static inline void
 let_pass(Judge *judge)
 {
+	judge->in_hand = judge->at_scan;
 	if (unlikely(!judge->at_scan && judge->entry->access != NULL))
 		judge_record(judge);
 }

@@ -21,6 +21,13 @@ extern Node *guard_expression(const GuardedRelation *relation, Index varno);
 extern Node *guard_conflict_expression(const GuardedRelation *relation, Index varno);
 
 /*
+ * Among the conditions of a scan, behind the guard: a row that comes here is shown to others, and
+ * so on record.  The call is of no use before guard_set_note().
+ */
+extern Node *guard_note_expression(Oid guarded_relid);
+extern void guard_set_note(FunctionCallInfo fcinfo, struct Judge *judge);
+
+/*
  * The judge of a call that has been made ready for execution.  at_scan: whoever asks will say
  * which rows leave the scan.
  */

@@ -23,9 +23,12 @@ PG_FUNCTION_INFO_V1(check_new_row);
 
 /* Judge a tuple of a guarded relation, and record whose it is. */
 static bool
-tuple_permitted(Frame *frame, FrameTable *entry, const GuardedRelation *relation, HeapTuple tuple,
-                TupleDesc desc)
+tuple_permitted(Frame *frame, FrameTable *entry, const GuardedRelation *relation,
+                const TriggerData *trigger)
 {
+	bool is_update = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event);
+	HeapTuple tuple = is_update ? trigger->tg_newtuple : trigger->tg_trigtuple;
+	TupleDesc desc = RelationGetDescr(trigger->tg_relation);
 	Judge judge = {0};
 	Datum value[MAX_SUBJECT_COLUMNS + 1];
 	bool null[MAX_SUBJECT_COLUMNS + 1];
@@ -47,7 +50,11 @@ tuple_permitted(Frame *frame, FrameTable *entry, const GuardedRelation *relation
 			return false;
 	}
 	if (entry->access != NULL)
-		judge_record(&judge);
+	{
+		/* A scan has counted the row that a statement changes. */
+		entry->access->rows += !is_update || frame != frame_current();
+		judge_record_subjects(&judge);
+	}
 	return true;
 }
 
@@ -145,7 +152,6 @@ check_new_row(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 	const GuardedRelation *relation;
-	HeapTuple tuple;
 	Frame *frame;
 	FrameTable *entry;
 
@@ -153,8 +159,6 @@ check_new_row(PG_FUNCTION_ARGS)
 	    !TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
 		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 		                errmsg("check_new_row() is an AFTER ROW trigger function")));
-	tuple =
-	    TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newtuple : trigger->tg_trigtuple;
 	relation = policy_guarded(RelationGetRelid(trigger->tg_relation));
 	if (relation == NULL)
 		PG_RETURN_POINTER(NULL);
@@ -164,7 +168,7 @@ check_new_row(PG_FUNCTION_ARGS)
 	entry = frame_table(frame, relation->table->relid);
 	if (NameStr(relation->table->consent_column)[0] != '\0' && !frame->exempt)
 		check_own_consent(relation, trigger, frame->role);
-	if (!tuple_permitted(frame, entry, relation, tuple, RelationGetDescr(trigger->tg_relation)))
+	if (!tuple_permitted(frame, entry, relation, trigger))
 		refuse_row(relation, frame->purpose);
 	if (frame != frame_current())
 		collect_close(frame);

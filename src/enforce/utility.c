@@ -443,7 +443,7 @@ run_copy_in(UTILITY_PARAMS)
 	PG_CATCH();
 	{
 		frame_leave(previous);
-		access_note_error(geterrcode());
+		collect_error(frame, geterrcode());
 		PG_RE_THROW();
 	}
 	PG_END_TRY();

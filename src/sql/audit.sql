@@ -136,7 +136,7 @@ BEGIN
                f.application_user, f.application_name, f.client_address, f.backend_pid, f.purpose, f.purpose_version,
                f.legal_basis, f.rule_id, f.operation, f.relation, f.relation_oid, f.columns, f.recipient,
                f.fingerprint, coalesce(f.text, t.text), f.rows, f.subjects, f.withheld,
-               CASE WHEN f.kind = 'access' AND b.executions @> f.execution THEN 'rolled_back' ELSE f.outcome END,
+               CASE WHEN f.outcome IS NOT NULL AND b.executions @> f.execution THEN 'rolled_back' ELSE f.outcome END,
                f.sqlstate, f.reason, f.count, f.object, f.old, f.new, f.exempt, f.record
           FROM found f
           LEFT JOIN privacy_guard_internal.rollbacks(0, 0) b USING (origin_id, session_id)
@@ -229,7 +229,8 @@ BEGIN
         earliest AS (SELECT p.origin_id, p.leaf_index FROM parts p ORDER BY p.origin_id, p.leaf_index LIMIT 1)
         SELECT p.recorded_at, p.session_role, p.role, p.application_user, p.purpose, p.legal_basis, p.operation,
                p.relation, p.columns, p.recipient, p.all_rows::bigint,
-               CASE WHEN b.executions @> p.execution THEN 'rolled_back' WHEN p.ending <> 'open' THEN p.ending
+               CASE WHEN b.executions @> p.execution AND p.ending IN ('open', 'completed') THEN 'rolled_back'
+                    WHEN p.ending <> 'open' THEN p.ending
                     ELSE coalesce(privacy_guard_internal.closing_outcome(p.origin_id, p.last_leaf, p.session_id,
                                       p.execution, p.relation, p.operation), 'open') END,
                p.exempt, coalesce(p.text, t.text), p.application_name, p.client_address, p.session_id, p.execution,

@@ -46,12 +46,13 @@ CREATE FUNCTION privacy_guard_internal.audit_tree_head()
     RETURNS TABLE (origin text, tree_size bigint, root bytea, sealed_at timestamptz)
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    PERFORM privacy_guard_internal.audit_flush();
     RETURN QUERY
     SELECT h.origin, h.tree_size, privacy_guard_internal.frontier_root(h.tree_size, h.frontier), h.sealed_at
       FROM privacy_guard_internal.log_head(NULL) h;
 END $$;
 COMMENT ON FUNCTION privacy_guard_internal.audit_tree_head() IS
-    'How many records the audit log has and the root of their Merkle tree; no row before there is a log. Errors: 42501.';
+    'How many records the audit log has and the root of their Merkle tree; no row before there is a log. Errors: 42501, 53400.';
 CALL privacy_guard_internal.publish('audit_tree_head', 'auditor');
 
 CREATE FUNCTION privacy_guard_internal.audit_inclusion_proof(
@@ -78,10 +79,11 @@ COMMENT ON FUNCTION privacy_guard_internal.make_checkpoint(integer) IS
 CREATE FUNCTION privacy_guard_internal.audit_checkpoint() RETURNS text
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    PERFORM privacy_guard_internal.audit_flush();
     RETURN privacy_guard_internal.make_checkpoint(NULL);
 END $$;
 COMMENT ON FUNCTION privacy_guard_internal.audit_checkpoint() IS
-    'The signed tree head of the audit log as it is now (C2SP tlog-checkpoint), stored and shipped. Keep it where nobody who administers this server can change it. Errors: 42501, 55000, F0000.';
+    'The signed tree head of the audit log as it is now (C2SP tlog-checkpoint), stored and shipped. Keep it where nobody who administers this server can change it. Errors: 42501, 53400, 55000, F0000.';
 CALL privacy_guard_internal.publish('audit_checkpoint', 'auditor');
 
 CREATE FUNCTION privacy_guard_internal.checkpoint_public_key() RETURNS TABLE (public_key text, verifier_key text)
@@ -90,9 +92,26 @@ COMMENT ON FUNCTION privacy_guard_internal.checkpoint_public_key() IS
     'The public key that checkpoints verify with: in PEM for openssl, and as C2SP''s tools take it. Errors: 42501, 55000, F0000.';
 CALL privacy_guard_internal.publish('checkpoint_public_key', 'auditor');
 
-CREATE FUNCTION privacy_guard_internal.verify_audit_log(checkpoint text DEFAULT NULL, public_key text DEFAULT NULL)
+CREATE FUNCTION privacy_guard_internal.walk_audit_log(checkpoint text, public_key text)
     RETURNS TABLE (ok boolean, origin text, tree_size bigint, root bytea, first_bad_leaf bigint, finding text, hint text)
     LANGUAGE C AS 'MODULE_PATHNAME', 'verify_log';
+COMMENT ON FUNCTION privacy_guard_internal.walk_audit_log(text, text) IS 'Checks what is stored of the audit log. Errors: 22023.';
+
+-- A log that cannot be written any more can still be verified, and it names nobody.
+CREATE FUNCTION privacy_guard_internal.verify_audit_log(checkpoint text DEFAULT NULL, public_key text DEFAULT NULL)
+    RETURNS TABLE (ok boolean, origin text, tree_size bigint, root bytea, first_bad_leaf bigint, finding text, hint text)
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT pg_is_in_recovery() THEN
+        BEGIN
+            PERFORM privacy_guard_internal.note_reading('verify_audit_log');
+        EXCEPTION WHEN configuration_limit_exceeded THEN
+            RAISE WARNING 'the audit log does not take this verification on record'
+                USING DETAIL = SQLERRM, HINT = 'Look into the server''s log for what keeps the audit writer.';
+        END;
+    END IF;
+    RETURN QUERY SELECT w.* FROM privacy_guard_internal.walk_audit_log(checkpoint, public_key) w;
+END $$;
 COMMENT ON FUNCTION privacy_guard_internal.verify_audit_log(text, text) IS
     'Checks every stored record, segment and checkpoint of the audit log: one row that says ok for each origin, or a row for each finding. With a checkpoint that was kept elsewhere also whether the tail was cut off or everything recomputed; public_key (PEM or verifier keys) defaults to the configured key. Errors: 22023, 42501.';
 CALL privacy_guard_internal.publish('verify_audit_log', 'auditor');
@@ -140,6 +159,8 @@ BEGIN
     INSERT INTO privacy_guard.audit_prune (origin_id, tree_size, frontier, root, pruned_by)
     VALUES (of_origin, cut, kept, privacy_guard_internal.frontier_root(cut, kept),
             privacy_guard_internal.invoker()::text);
+    PERFORM privacy_guard_internal.audit_event('retention', 'Erase', 'audit_log', rows => cut - begins,
+        new => json_build_object('origin', of_origin, 'before', before, 'first_leaf', cut)::text);
     RAISE NOTICE 'records % to % of origin % are removed from the audit log', begins, cut - 1, of_origin
         USING HINT = 'The checkpoint made now covers them; the log verifies from there on.';
     RETURN cut - begins;
@@ -210,5 +231,5 @@ BEGIN
     RETURN removed;
 END $$;
 COMMENT ON FUNCTION privacy_guard_internal.prune_audit_log(timestamptz) IS
-    'Removes the segments of the audit log whose records are all older, and says how many records they held. A checkpoint is made first, and the log verifies from there on. In a statement of its own. Errors: 22004, 22023, 25001, 40001, 42501, 55000, F0000, XX001.';
+    'Removes the segments of the audit log whose records are all older, and says how many records they held. A checkpoint is made first, and the log verifies from there on. In a statement of its own. Errors: 22004, 22023, 25001, 40001, 42501, 53400, 55000, F0000, XX001.';
 CALL privacy_guard_internal.publish('prune_audit_log', 'auditor');

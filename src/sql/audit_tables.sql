@@ -22,11 +22,18 @@ CREATE TABLE privacy_guard.audit_segment (
     last_time timestamptz NOT NULL,
     kinds integer NOT NULL,
     subjects privacy_guard.subject_set NOT NULL,
-    records bytea COMPRESSION lz4 NOT NULL,
+    records bytea NOT NULL,
     marks bytea NOT NULL,
     nodes bytea NOT NULL,
     frontier bytea NOT NULL)
     PARTITION BY RANGE (sealed_at);
+-- Not every server is built with it.
+DO $$
+BEGIN
+    ALTER TABLE privacy_guard.audit_segment ALTER COLUMN records SET COMPRESSION lz4;
+EXCEPTION WHEN feature_not_supported THEN
+    NULL;
+END $$;
 COMMENT ON TABLE privacy_guard.audit_segment IS 'The records of the audit log, many to a row. A partition for each month.';
 COMMENT ON COLUMN privacy_guard.audit_segment.sealed_at IS 'When its last record was stored. Never goes back, whatever the clock does.';
 COMMENT ON COLUMN privacy_guard.audit_segment.level IS '0 while it may be merged with its neighbours; then 1, and its subjects are in the index.';
@@ -116,7 +123,9 @@ CREATE FUNCTION privacy_guard_internal.begin_audit_origin(reason text) RETURNS i
                d.oid, n.id),
            c.system_identifier, d.oid, begin_audit_origin.reason
       FROM pg_control_system() c, pg_database d,
-           (SELECT coalesce(max(o.origin_id), 0) + 1 FROM privacy_guard.audit_origin o) n (id)
+           (SELECT greatest((SELECT max(o.origin_id) FROM privacy_guard.audit_origin o),
+                            (SELECT max(s.origin_id) FROM privacy_guard.audit_segment s),
+                            (SELECT max(k.origin_id) FROM privacy_guard.audit_checkpoint k), 0) + 1) n (id)
      WHERE d.datname = current_database()
     RETURNING origin_id $$;
 COMMENT ON FUNCTION privacy_guard_internal.begin_audit_origin(text) IS

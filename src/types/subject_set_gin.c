@@ -27,7 +27,7 @@
 #define CONTAINS_NUMBER_STRATEGY 9
 
 /* A block with more members than this has one key; fewer when the set would get too many keys. */
-#define MOST_MEMBERS_IN_BLOCK 1024
+#define MOST_MEMBERS_IN_BLOCK 4096
 #define MOST_KEYS 65536
 
 /* Looking for more would take longer than rechecking what fewer let through. */

@@ -242,7 +242,8 @@ do_chores(void)
 	if (checkpoint_due && guc_checkpoint_interval > 0 && milliseconds_until(checkpoint_at) == 0)
 	{
 		checkpoint_due =
-		    worker_run(step_checkpoint, "make a checkpoint of the audit log") == WORKER_FAILED;
+		    worker_run(step_checkpoint, "make a checkpoint of the audit log") == WORKER_FAILED ||
+		    checkpoint_is_pending();
 		checkpoint_at = milliseconds_from_now((long) guc_checkpoint_interval * 1000);
 	}
 	else if (merge_due)

@@ -62,6 +62,57 @@ COPY (SELECT note, 1 / (3 - id) FROM customer) TO STDOUT;
 \c - auditor
 SELECT ops.verdict(1, 2, 3);
 
+-- ## an error that quotes a value
+-- stock: leaks
+-- guarded: recorded
+SELECT ops.audit_reads();
+SELECT note::int FROM customer WHERE id = 1;
+SELECT name FROM customer WHERE note::int > 0 AND id = 2;
+\c - auditor
+SELECT ops.verdict(1, 2);
+
+-- ## a condition that tells the rows which it does not let pass
+-- stock: leaks
+-- guarded: recorded
+CREATE FUNCTION pg_temp.tell(note text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE '%', note; RETURN false; END $$;
+SELECT name FROM customer WHERE pg_temp.tell(note) AND length(name) = 11 AND id + 0 < 3;
+\c - auditor
+SELECT ops.verdict(1, 2);
+
+-- ## a condition that remembers the rows which it does not let pass
+-- stock: leaks
+-- guarded: recorded
+SELECT name FROM customer WHERE set_config('evil.seen', concat(current_setting('evil.seen', true), note, ' '), false) IS NULL;
+SELECT current_setting('evil.seen');
+\c - auditor
+SELECT ops.verdict(1, 2, 3, 4);
+
+-- ## a subquery in a condition that does
+-- stock: leaks
+-- guarded: recorded
+SELECT name FROM customer c WHERE id % 2 = 0 AND (SELECT count(*) FROM generate_series(1, 2) g
+ WHERE g = length(set_config('evil.seen', concat(current_setting('evil.seen', true), c.note, ' '), false))) > 0;
+SELECT current_setting('evil.seen');
+\c - auditor
+SELECT ops.verdict(2, 4);
+
+-- ## conditions that tell nothing
+-- stock: none (a policy notes them all)
+-- guarded: recorded
+CREATE TEMP TABLE plain AS SELECT 3 AS id;
+SELECT note FROM customer c WHERE upper(note) LIKE '%OF 3' AND (EXISTS (SELECT FROM plain WHERE plain.id = c.id) OR note = 'x');
+\c - auditor
+SELECT ops.verdict(3);
+
+-- ## a session that ends while it has a row in hand
+-- stock: leaks
+-- guarded: recorded
+SELECT ops.audit_reads();
+\! PGUSER=app psql -XAtq -c "CREATE FUNCTION pg_temp.tell(note text) RETURNS int LANGUAGE plpgsql AS \$\$ BEGIN RAISE NOTICE '%', note; RETURN 1; END \$\$" -c "SELECT pg_temp.tell(note), pg_terminate_backend(pg_backend_pid()), pg_sleep(1) FROM customer WHERE upper(note) LIKE '%OF 3'" 2>&1
+SELECT pg_sleep(0.5);
+\c - auditor
+SELECT ops.verdict(3);
+
 -- ## a cursor of which two rows are fetched, rolled back
 -- stock: leaks
 -- guarded: recorded
@@ -217,9 +268,9 @@ SELECT CASE WHEN count(*) <> 7 THEN 'sec' || 'ret: ' || count(*) END FROM privac
 -- ## a hundred refusals that are caught
 -- stock: none (nothing is refused, it is filtered)
 -- guarded: recorded
-SET privacy_guard.purpose = '';
 DO $$
 BEGIN
+    PERFORM set_config('privacy_guard.purpose', '', true);
     FOR i IN 1 .. 100 LOOP
         BEGIN
             PERFORM note FROM customer WHERE id = i;

@@ -1,6 +1,7 @@
 # The audit log's tree, proofs, checkpoints, verification and pruning, on a log that another program
 # wrote (audit_log.py), so that formats and algorithms are made twice; and forged in every way.
 # Not an SQL test: the library refuses to have the log changed, so the server is restarted without it.
+# Until the last section no audit writer can start, so that the logs stay as they were made.
 use strict;
 use warnings;
 
@@ -22,7 +23,13 @@ $node->append_conf(
 	'postgresql.conf', qq{
 shared_preload_libraries = 'privacy_guard'
 privacy_guard.checkpoint_file = '$dir/checkpoints'
-privacy_guard.checkpoint_interval = 0
+privacy_guard.checkpoint_interval = 1
+privacy_guard.checkpoint_command = ''
+privacy_guard.audit_databases = 64
+privacy_guard.audit_buffers = 512kB
+privacy_guard.audit_durability = async
+privacy_guard.audit_timeout = 10ms
+max_worker_processes = 0
 privacy_guard.checkpoint_key_file = ''
 });
 $node->start;
@@ -106,8 +113,9 @@ my $origin = sql(
 );
 without_library(
 	'log',
-	qq{INSERT INTO privacy_guard.audit_origin (origin_id, name, system_identifier, database, reason)
-		SELECT 1, '$origin', system_identifier, 1, 'test' FROM pg_control_system();}
+	qq{ALTER TABLE privacy_guard.audit_origin DISABLE TRIGGER ALL;
+		INSERT INTO privacy_guard.audit_origin (origin_id, name, system_identifier, database, reason)
+		SELECT 1, '$origin', system_identifier, d.oid, 'test' FROM pg_control_system(), pg_database d WHERE datname = 'log';}
 	  . join(
 		'',
 		map {
@@ -189,6 +197,18 @@ sub parts
 	return ($text, $name, substr($signature, 0, 4), substr($signature, 4));
 }
 
+# What another process is about to write.
+sub poll_file
+{
+	my ($file, $pattern) = @_;
+	for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+	{
+		return 1 if -e $file && slurp_file($file) =~ $pattern;
+		select undef, undef, undef, 0.1;
+	}
+	return 0;
+}
+
 sub write_file
 {
 	my ($file, $content) = @_;
@@ -258,7 +278,7 @@ my $joined =
   q{(SELECT coalesce(string_agg(encode(h, 'hex'), ',' ORDER BY n), '') FROM unnest(%s) WITH ORDINALITY u (h, n))};
 my $ours =
 	q{SELECT count(*), count(*) FILTER (WHERE proof = }
-  . sprintf($joined, 'privacy_guard.audit_%s_proof(a, b)')
+  . sprintf($joined, 'privacy_guard.audit_%s_proof(a, b, 1)')
   . q{) FROM %s};
 my $bytes =
   q{(SELECT coalesce(array_agg(decode(h, 'hex') ORDER BY n), '{}') FROM regexp_split_to_table(nullif(proof, ''), ',') WITH ORDINALITY u (h, n))};
@@ -338,11 +358,12 @@ sub verify
 	my @arguments =
 	  map { defined $_ ? "\$note\$$_\$note\$" : 'NULL' } ($checkpoint, $key);
 	my $out = $node->safe_psql($database,
-		"SELECT ok, first_bad_leaf, finding, hint FROM privacy_guard.verify_audit_log($arguments[0], $arguments[1])"
+		"SELECT ok, first_bad_leaf, finding, hint FROM privacy_guard.verify_audit_log($arguments[0], $arguments[1]) WHERE coalesce(origin, '') NOT LIKE '%/2'"
 	);
 	return $out;
 }
 my $public = slurp_file("$dir/public.pem");
+my $root = (split /\n/, $note)[2];
 my $whole = 't||records 0 to 999 and 3 checkpoints (2 signed) fit together|';
 like(
 	verify('log'),
@@ -500,6 +521,18 @@ my @forgeries = (
 		qr/^f\|\d+\|record \d+ is outside of what its segment says/
 	],
 	[
+		'subjects',
+		q{UPDATE privacy_guard.audit_segment SET subjects = (SELECT subjects FROM forged WHERE first_leaf = 813) WHERE first_leaf = 513},
+		qr/^f\|513\|record 513 is outside of what its segment says/
+	],
+	[
+		'no_subjects',
+		q{CREATE CAST (bytea AS privacy_guard.subject_set) WITHOUT FUNCTION;
+		UPDATE privacy_guard.audit_segment SET subjects = '\x010203'::bytea::privacy_guard.subject_set WHERE first_leaf = 513;
+		UPDATE privacy_guard.audit_segment SET subjects = ''::bytea::privacy_guard.subject_set WHERE first_leaf = 813},
+		qr/^f\|513\|record 513 is outside.*\nf\|813\|record 813 is outside/
+	],
+	[
 		'segment',
 		q{DELETE FROM privacy_guard.audit_segment WHERE first_leaf = 257},
 		qr/^f\|257\|records 257 to 512 are missing\|/
@@ -593,9 +626,8 @@ sub forged_log
 }
 sql('CREATE TABLE merged (LIKE forged)');
 sql(python('sql', 513, 300, 187) =~ s/public\.forged/merged/gr);
-my @template = map { $_->[0] } @forgeries;
-$node->safe_psql('postgres', "CREATE DATABASE forgery_$_->[0] TEMPLATE log")
-  foreach @forgeries;
+$node->safe_psql('postgres', "CREATE DATABASE $_ TEMPLATE log")
+  foreach 'pruned', map { "forgery_$_->[0]" } @forgeries;
 foreach my $forgery (@forgeries)
 {
 	$node->safe_psql("forgery_$forgery->[0]", forged_log($forgery->[3]))
@@ -644,97 +676,6 @@ like(
 	qr/the audit log is damaged at leaf/,
 	'no proof from damaged records');
 
-# Outside, with psql and openssl: the page says how --------------------------------------------------
-
-my $page = slurp_file("$here/../../doc/audit.md");
-my ($section) = $page =~ /^## Verify it yourself\n(.*)/ms;
-my $script = join "\n", 'set -euo pipefail',
-  $section =~ /^```sh\n(.*?)^```/msg;
-mkdir "$dir/outside";
-$node->safe_psql('postgres', 'CREATE DATABASE own');
-rename "$dir/$_", "$dir/outside/$_" foreach 'public.pem';
-write_file('outside/checkpoint', $note);
-write_file('outside/verify', $script);
-
-foreach my $try (
-	[ 'log', 0, 'the page finds the log whole' ],
-	[ 'forgery_forgotten', 1, 'and a forged one not' ])
-{
-	local $ENV{PGHOST} = $node->host;
-	local $ENV{PGPORT} = $node->port;
-	local $ENV{PGDATABASE} = $try->[0];
-	local $ENV{OWN_DATABASE} = 'own';
-	my $output = '';
-	my $ok =
-	  IPC::Run::run([ 'bash', '-c', "cd '$dir/outside' && bash verify" ],
-		'>', \$output, '2>&1');
-	is(!$ok, !!$try->[1], $try->[2]) or diag($output);
-	$node->safe_psql('own', 'DROP TABLE segment');
-}
-
-# Pruning ------------------------------------------------------------------------------------------
-
-like(
-	error(q{SELECT privacy_guard.prune_audit_log('infinity')}),
-	qr/removes what is past/,
-	'the future is not pruned');
-like(
-	error(q{BEGIN; SELECT privacy_guard.prune_audit_log('2026-01-20')}),
-	qr/cannot run in a transaction block/,
-	'nor in a transaction block');
-is(sql(q{SELECT privacy_guard.prune_audit_log('2026-01-20')}),
-	6, 'segments of which all is older are removed');
-is(sql('SELECT min(first_leaf) FROM privacy_guard.audit_segment'),
-	6, 'and no other');
-my $rest = 't||records 6 to 999 and 3 checkpoints (2 signed) fit together|';
-is(verify('log', $note), $rest, 'the rest verifies');
-is(sql(q{SELECT privacy_guard.prune_audit_log('2026-01-20')}),
-	0, 'there is no more to prune');
-is(sql(q{SELECT privacy_guard.prune_audit_log('2026-02-20')}),
-	507, 'a month on');
-is( sql(q{SELECT to_regclass('privacy_guard_internal.audit_segment_202601')}),
-	'', 'a partition of which nothing is left is dropped');
-is( sql(q{SELECT string_agg(tree_size::text, ' ' ORDER BY tree_size) FROM privacy_guard.audit_prune WHERE pruned_by = 'postgres'}
-	),
-	'6 513',
-	'what was pruned is kept in numbers');
-$rest =~ s/records 6/records 513/;
-is(verify('log', $note), $rest, 'the rest verifies');
-is(verify('log', $first),
-	$rest, 'also with the checkpoint of where it begins');
-like(
-	verify(
-		'log',
-		sign(
-			$text =~
-			  s/\n1000\n.*\n/"\n256\n" . (split m{\n}, $unsigned)[2] . "\n"/er
-		)),
-	qr/^\Q$rest\EWhat the given checkpoint covers was pruned; the stored one/,
-	'or with one of what is gone, if it agrees');
-like(
-	verify('log', sign($text =~ s/\n1000\n/\n256\n/r)),
-	qr/^f\|\|what the given checkpoint covers was pruned, and no stored one agrees/,
-	'and not else');
-is( sql(sprintf($ours, 'inclusion', "inclusion WHERE a >= 513")) =~
-	  s/^(\d+)\|\1$/same/r,
-	'same',
-	'proofs of what is left are the same');
-is( sql(sprintf($ours, 'consistency', "consistency WHERE a >= 513")) =~
-	  s/^(\d+)\|\1$/same/r,
-	'same',
-	'... of both kinds');
-like(
-	error('SELECT privacy_guard.audit_inclusion_proof(512)'),
-	qr/leaves before 513 were pruned/,
-	'of what is gone there are none');
-like(
-	error('SELECT privacy_guard.audit_consistency_proof(100)'),
-	qr/leaves before 513 were pruned/,
-	'... of both kinds');
-is(sql(q{SELECT privacy_guard.prune_audit_log(now())}),
-	300, 'the last segment stays');
-is(verify('log', $note), $rest =~ s/513/813/r, 'and verifies');
-
 # A failover or restore loses a tail, too: it begins another timeline.
 $node->stop;
 run_it('pg_resetwal', '-l', '000000020000000000000099', '-D',
@@ -749,18 +690,143 @@ like(
 	qr/has another root.*\|The checkpoint is of timeline 1/,
 	'or that was written anew after it');
 
-# What cannot be shipped is kept.
-set_and_wait('privacy_guard.checkpoint_file', "$dir/none/checkpoints");
+# The audit writer goes on from there ---------------------------------------------------------------
+
+$node->adjust_conf('postgresql.conf', 'max_worker_processes', 12);
+$node->adjust_conf('postgresql.conf', 'privacy_guard.audit_timeout', "'10s'");
+$node->restart;
+my $live =
+  qr/^t\|\|records 0 to \d+ and \d+ checkpoints \(\d+ signed\) fit together\|$/;
+like(verify('log', $note),
+	$live, 'what the writer adds fits what another program wrote');
+my $grown = sql('SELECT tree_size FROM privacy_guard.audit_tree_head()');
+cmp_ok($grown, '>', 1000, 'the log has grown');
+is( sql("SELECT privacy_guard.verify_consistency(1000, decode('$root', 'base64'), h.tree_size, h.root, privacy_guard.audit_consistency_proof(1000, h.tree_size))
+		FROM privacy_guard.audit_tree_head() h"),
+	't',
+	'and proves that it begins with what it was');
+is( sql("SELECT count(*) = h.tree_size, bool_and(privacy_guard.verify_inclusion(record, leaf_index, h.tree_size, privacy_guard.audit_inclusion_proof(leaf_index, h.tree_size), h.root)) FROM privacy_guard.audit_tree_head() h, privacy_guard.audit_log WHERE leaf_index < h.tree_size GROUP BY h.tree_size"
+	),
+	't|t',
+	'of each record, too');
+
+# Shipping: what cannot be shipped is kept, and a command that fails gets it again.
 $log_start = -s $node->logfile;
-like(
-	$node->safe_psql(
-		'forgery_cut', 'SELECT privacy_guard.audit_checkpoint()'),
-	qr/\n813\n/,
-	'a checkpoint that cannot be appended is made');
-like(
-	slurp_file($node->logfile, $log_start),
+set_and_wait('privacy_guard.checkpoint_file', "$dir/none/checkpoints");
+set_and_wait('privacy_guard.checkpoint_command',
+	"test -e $dir/open && cat >> $dir/shipped || exit 3");
+verify('log', $note);
+$node->wait_for_log(qr/the checkpoint command failed with exit code 3/,
+	$log_start);
+$node->wait_for_log(
 	qr/could not open the checkpoint file: No such file or directory/,
-	'and the log says so');
+	$log_start);
+write_file('open', '');
+my $last = sql('SELECT privacy_guard.audit_checkpoint()');
+ok( poll_file("$dir/shipped", qr/\Q$last\E/),
+	'the command gets it when it works again');
+like(verify('log', $last), $live, 'a checkpoint of the audit writer');
+
+# Pruning, in a copy, where the audit writer writes a log of its own ------------------------------------------------------------------------------------------
+
+sub pruned { return $node->safe_psql('pruned', $_[0]); }
+like(
+	error(q{SELECT privacy_guard.prune_audit_log('infinity')}, 'pruned'),
+	qr/removes what is past/,
+	'the future is not pruned');
+like(
+	error(
+		q{BEGIN; SELECT privacy_guard.prune_audit_log('2026-01-20')},
+		'pruned'),
+	qr/cannot run in a transaction block/,
+	'nor in a transaction block');
+is(pruned(q{SELECT privacy_guard.prune_audit_log('2026-01-20')}),
+	6, 'segments of which all is older are removed');
+my $rest = 't||records 6 to 999 and 3 checkpoints (2 signed) fit together|';
+is(verify('pruned', $note), $rest, 'the rest verifies');
+is(pruned(q{SELECT privacy_guard.prune_audit_log('2026-01-20')}),
+	0, 'there is no more to prune');
+is(pruned(q{SELECT privacy_guard.prune_audit_log('2026-02-20')}),
+	507, 'a month on');
+is( pruned(
+		q{SELECT to_regclass('privacy_guard_internal.audit_segment_202601')}),
+	'',
+	'a partition of which nothing is left is dropped');
+$rest =~ s/records 6/records 513/;
+is(verify('pruned', $note), $rest, 'the rest verifies');
+is(verify('pruned', $first),
+	$rest, 'also with the checkpoint of where it begins');
+like(
+	verify(
+		'pruned',
+		sign(
+			$text =~
+			  s/\n1000\n.*\n/"\n256\n" . (split m{\n}, $unsigned)[2] . "\n"/er
+		)),
+	qr/^\Q$rest\EWhat the given checkpoint covers was pruned; the stored one/,
+	'or with one of what is gone, if it agrees');
+like(
+	verify('pruned', sign($text =~ s/\n1000\n/\n256\n/r)),
+	qr/^f\|\|what the given checkpoint covers was pruned, and no stored one agrees/,
+	'and not else');
+is( pruned(sprintf($ours, 'inclusion', "inclusion WHERE a >= 513")) =~
+	  s/^(\d+)\|\1$/same/r,
+	'same',
+	'proofs of what is left are the same');
+is( pruned(sprintf($ours, 'consistency', "consistency WHERE a >= 513")) =~
+	  s/^(\d+)\|\1$/same/r,
+	'same',
+	'... of both kinds');
+like(
+	error(
+		'SELECT privacy_guard.audit_inclusion_proof(512, origin => 1)',
+		'pruned'),
+	qr/leaves before 513 were pruned/,
+	'of what is gone there are none');
+like(
+	error(
+		'SELECT privacy_guard.audit_consistency_proof(100, origin => 1)',
+		'pruned'),
+	qr/leaves before 513 were pruned/,
+	'... of both kinds');
+is(pruned(q{SELECT privacy_guard.prune_audit_log('2026-04-01')}),
+	487, 'all of a log that is no longer written');
+is( verify('pruned', $note),
+	't||all 1000 records were pruned; 3 checkpoints (2 signed) fit together|',
+	'which is told');
+is( pruned(
+		q{SELECT string_agg(format('%s %s', rows, new->>'first_leaf'), ', ' ORDER BY leaf_index)
+		FROM privacy_guard.audit_log WHERE kind = 'retention'}),
+	'6 6, 507 513, 487 1000',
+	'pruning is on record');
+
+# Outside, with psql and openssl: the page says how --------------------------------------------------
+
+my $page = slurp_file("$here/../../doc/audit.md");
+my ($section) = $page =~ /^## Verify it yourself\n(.*)/ms;
+my $script = join "\n", 'set -euo pipefail',
+  $section =~ /^```sh\n(.*?)^```/msg;
+mkdir "$dir/outside";
+$node->safe_psql('postgres', 'CREATE DATABASE own');
+rename "$dir/$_", "$dir/outside/$_" foreach 'public.pem';
+write_file('outside/checkpoint', $note);
+write_file('outside/verify', $script);
+
+foreach my $try (
+	[ 'forgery_merged', 0, 'the page finds a log whole' ],
+	[ 'forgery_forgotten', 1, 'and a forged one not' ])
+{
+	local $ENV{PGHOST} = $node->host;
+	local $ENV{PGPORT} = $node->port;
+	local $ENV{PGDATABASE} = $try->[0];
+	local $ENV{OWN_DATABASE} = 'own';
+	my $output = '';
+	my $ok =
+	  IPC::Run::run([ 'bash', '-c', "cd '$dir/outside' && bash verify" ],
+		'>', \$output, '2>&1');
+	is(!$ok, !!$try->[1], $try->[2]) or diag($output);
+	$node->safe_psql('own', 'DROP TABLE record');
+}
 
 $node->stop;
 done_testing();
