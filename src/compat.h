@@ -93,11 +93,6 @@
 #define compat_database_is_invalid(form) false
 #endif
 
-/* PostgreSQL 18 marks functions that do not return as C11 does, in front of the declaration. */
-#ifndef pg_noreturn
-#define pg_noreturn pg_attribute_noreturn()
-#endif
-
 /* ALTER COLUMN ... SET EXPRESSION came with PostgreSQL 17. */
 #if PG_VERSION_NUM >= 170000
 #define compat_alter_sets_expression(kind) ((kind) == AT_SetExpression)

@@ -9,6 +9,7 @@
 #include "catalog/partition.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "port/pg_bswap.h"
 #include "utils/timestamp.h"
 
 #include "audit/segment.h"
@@ -32,6 +33,23 @@ bytes_datum(StringInfo bytes)
 {
 	SET_VARSIZE(bytes->data, bytes->len);
 	return PointerGetDatum(bytes->data);
+}
+
+bool
+segment_next_record(const uint8 **at, const uint8 *end, const uint8 **record, Size *length)
+{
+	uint32 n;
+
+	if (end - *at < (ptrdiff_t) sizeof(n))
+		return false;
+	memcpy(&n, *at, sizeof(n));
+	n = pg_ntoh32(n);
+	if (n == 0 || n > end - *at - sizeof(n))
+		return false;
+	*record = *at + sizeof(n);
+	*length = n;
+	*at = *record + n;
+	return true;
 }
 
 int

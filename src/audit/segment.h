@@ -61,6 +61,13 @@ typedef struct Segment
 extern void segment_bytes_init(StringInfo bytes);
 extern Size segment_bytes_length(const StringInfoData *bytes);
 
+/*
+ * The record at *at in the column records, where each follows its length in 4 bytes; *at moves
+ * behind it.  False, and nothing moves, where no whole record is.
+ */
+extern bool segment_next_record(const uint8 **at, const uint8 *end, const uint8 **record,
+                                Size *length);
+
 /* The month in UTC by which a row is partitioned: 202511. */
 extern int segment_month(TimestampTz sealed_at);
 extern void segment_partition_name(int month, char *name); /* NAMEDATALEN */

@@ -15,12 +15,12 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "port/pg_bswap.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "audit/record.h"
+#include "audit/segment.h"
 #include "audit/stored_tree.h"
 #include "audit/verify.h"
 
@@ -158,7 +158,6 @@ check_record(Verification *v, WalkedSegment *s, int32 n, const uint8 *record, Si
 		verify_heads_meet(v, s->first_unmarked < 0);
 }
 
-/* Each record after its length. */
 static void
 walk_records(Verification *v, WalkedSegment *s)
 {
@@ -167,17 +166,12 @@ walk_records(Verification *v, WalkedSegment *s)
 
 	for (int32 n = 0; n < s->leaves; n++)
 	{
-		uint32 length = 0;
+		const uint8 *record;
+		Size length;
 
 		if (n % 1024 == 0)
 			CHECK_FOR_INTERRUPTS();
-		if (end - at >= sizeof(length))
-		{
-			memcpy(&length, at, sizeof(length));
-			length = pg_ntoh32(length);
-			at += sizeof(length);
-		}
-		if (length == 0 || length > end - at)
+		if (!segment_next_record(&at, end, &record, &length))
 		{
 			verify_report(v, s->first_unmarked < 0 ? s->first + n : s->first_unmarked, changed_hint,
 			              "the segment at record " INT64_FORMAT " ends within record " INT64_FORMAT,
@@ -185,8 +179,7 @@ walk_records(Verification *v, WalkedSegment *s)
 			s->whole = false;
 			return;
 		}
-		check_record(v, s, n, at, length);
-		at += length;
+		check_record(v, s, n, record, length);
 	}
 	if (at != end)
 	{

@@ -32,6 +32,7 @@
 
 #include "audit/record.h"
 #include "audit/seal.h"
+#include "audit/segment.h"
 #include "compat.h"
 #include "worker/witness.h"
 
@@ -107,18 +108,19 @@ take_words(const RecordFields *fields)
 static void
 search_segment(const uint8 *at, const uint8 *end)
 {
-	while (end - at >= 4)
+	const uint8 *record;
+	Size length;
+
+	while (segment_next_record(&at, end, &record, &length))
 	{
-		Size length = (Size) at[0] << 24 | (Size) at[1] << 16 | (Size) at[2] << 8 | at[3];
 		RecordFields fields;
 
-		at += 4;
-		if (length > end - at)
-			elog(ERROR, "a segment of the audit log is damaged");
-		if (record_parse(at, length, &fields) && fields.value[FIELD_KIND].number == RECORD_WRITER)
+		if (record_parse(record, length, &fields) &&
+		    fields.value[FIELD_KIND].number == RECORD_WRITER)
 			take_words(&fields);
-		at += length;
 	}
+	if (at != end)
+		elog(ERROR, "a segment of the audit log is damaged");
 }
 
 void
