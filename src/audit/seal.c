@@ -43,7 +43,6 @@ static LogEnd tip;
 static bool is_open = false;
 static volatile bool is_stale = false; /* the table of origins has changed */
 static Oid origin_table = InvalidOid;
-static bool was_stopped = true;
 
 /* The messages of the batch. */
 static MemoryContext batch_context = NULL;
@@ -84,15 +83,8 @@ seal_start(void)
 {
 	if (!open_log())
 		return false;
-	was_stopped = tip.is_intact && origin_was_stopped(tip.origin);
 	segment_make_partition(segment_month(GetCurrentTimestamp()));
 	return true;
-}
-
-bool
-seal_last_writer_was_stopped(void)
-{
-	return was_stopped;
 }
 
 /* ---- gathering ---- */

@@ -27,8 +27,8 @@ segment_bytes_length(const StringInfoData *bytes)
 	return bytes->len - VARHDRSZ;
 }
 
-Datum
-segment_bytes_datum(StringInfo bytes)
+static Datum
+bytes_datum(StringInfo bytes)
 {
 	SET_VARSIZE(bytes->data, bytes->len);
 	return PointerGetDatum(bytes->data);
@@ -97,9 +97,9 @@ segment_insert(Segment *segment)
 	values[SEGMENT_LAST_TIME] = TimestampTzGetDatum(segment->last_time);
 	values[SEGMENT_KINDS] = Int32GetDatum(segment->kinds);
 	values[SEGMENT_SUBJECTS] = segment->subjects;
-	values[SEGMENT_RECORDS] = segment_bytes_datum(&segment->records);
-	values[SEGMENT_MARKS] = segment_bytes_datum(&segment->marks);
-	values[SEGMENT_NODES] = segment_bytes_datum(&segment->nodes);
-	values[SEGMENT_FRONTIER] = segment_bytes_datum(&segment->frontier);
+	values[SEGMENT_RECORDS] = bytes_datum(&segment->records);
+	values[SEGMENT_MARKS] = bytes_datum(&segment->marks);
+	values[SEGMENT_NODES] = bytes_datum(&segment->nodes);
+	values[SEGMENT_FRONTIER] = bytes_datum(&segment->frontier);
 	store_insert(partition_of(segment_month(segment->sealed_at)), values + 1);
 }

@@ -60,7 +60,6 @@ typedef struct Segment
 /* Bytes in the making, and the value of type bytea that they are. */
 extern void segment_bytes_init(StringInfo bytes);
 extern Size segment_bytes_length(const StringInfoData *bytes);
-extern Datum segment_bytes_datum(StringInfo bytes);
 
 /* The month in UTC by which a row is partitioned: 202511. */
 extern int segment_month(TimestampTz sealed_at);

@@ -3,7 +3,7 @@
  *		Walking the audit log: does everything that is stored fit together?
  *
  * WalkedSegment by segment, so that memory stays bounded: framing, the encoding of each record, its
- *hash against the mark, the hashes of 256 leaves, the tree after the segment, what readers choose
+ * hash against the mark, the hashes of 256 leaves, the tree after the segment, what readers choose
  * segments by, and every checkpoint on the way. After a segment that does not fit the walk goes on
  * from the tree that is stored with it, so that one change is found where it is and not in all that
  * follows. Reads under one snapshot; no locks beyond those of the queries.
