@@ -157,7 +157,7 @@ sub words
 	return $node->safe_psql(
 		'postgres', q{
 		SELECT string_agg(operation || ': ' || reason, ', ' ORDER BY leaf_index)
-		  FROM (SELECT * FROM privacy_guard.audit_log WHERE kind = 'writer' ORDER BY leaf_index DESC LIMIT 2) w}
+		  FROM (SELECT * FROM privacy_guard.audit_records(kinds => '{writer}') ORDER BY leaf_index DESC LIMIT 2) w}
 	);
 }
 
@@ -168,8 +168,8 @@ sub recorded
 	my %recorded;
 	my $lines = $node->safe_psql(
 		'postgres', qq{
-		SELECT application_user || ':' || string_agg(concat(outcome, ' {', keys, '} ', n), ', ' ORDER BY outcome)
-		  FROM (SELECT application_user, outcome, keys(subjects) AS keys, count(*) AS n FROM privacy_guard.audit_log
+		SELECT application_user || ':' || string_agg(concat(outcome, ' {', keys(subjects), '} ', n), ', ' ORDER BY outcome)
+		  FROM (SELECT application_user, outcome, subjects, count(*) AS n FROM privacy_guard.audit_log
 		         WHERE kind = 'access' AND application_user LIKE 'r${round}c%'
 		         GROUP BY 1, 2, 3) l
 		 GROUP BY application_user});
@@ -247,7 +247,7 @@ for my $round (1 .. $rounds)
 	my @clients = start_clients($round, $script_of);
 	eventually(
 		sub {
-			not grep { client_log($_) !~ /\n/ } @clients;
+			not grep { -z $_->{log} } @clients;
 		});
 	usleep(rand 1_500_000);
 	$kill{$victim}->();

@@ -56,7 +56,8 @@ my $writer = writer();
 
 kill 'STOP', $writer;
 set_timeout('500ms');
-my ($said, $late, $time) = run_client("$access SELECT 1 AS unguarded;");
+my ($said, $late, $time) =
+  run_client("BEGIN;\n$access\nCOMMIT;\nSELECT 1 AS unguarded;");
 like($said, qr/^p3$/m, 'the statement itself runs');
 like(
 	$said,

@@ -74,7 +74,9 @@ sub client
 	$ENV{PGOPTIONS} =
 	  '-c privacy_guard.purpose_scope=session -c privacy_guard.purpose=care';
 	pipe(my $theirs, my $ours) or die "no pipe: $!";
+	open my $out, '>', $log    or die "no $log: $!";
 	my $pid = fork // die "no process: $!";
+
 	if ($pid == 0)
 	{
 		open STDIN, '<&', $theirs   or die;
@@ -87,6 +89,7 @@ sub client
 		die "no psql: $!";
 	}
 	close $theirs;
+	close $out;
 	$ours->autoflush(1);
 	return { pid => $pid, in => $ours, log => $log, name => $name };
 }
