@@ -3,11 +3,13 @@
 SET client_min_messages = warning;
 CREATE EXTENSION privacy_guard CASCADE;
 
--- The data protection officer keeps the rules and sees no data; the engineer on call may break the glass.
+-- The data protection officer keeps the rules and sees no data; the auditor reads who did; the engineer on call may
+-- break the glass.
 SELECT format('CREATE ROLE %I LOGIN', name)
-FROM unnest('{dpo,oncall}'::name[]) AS wanted (name)
+FROM unnest('{dpo,auditor,oncall}'::name[]) AS wanted (name)
 WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) \gexec
 GRANT privacy_guard_steward TO dpo;
+GRANT privacy_guard_auditor TO auditor;
 GRANT privacy_guard_break_glass, pg_read_all_data TO oncall;
 GRANT USAGE ON SCHEMA crm TO dpo;
 

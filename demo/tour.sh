@@ -31,7 +31,7 @@ as()
 		arguments+=(-c "$statement")
 	done
 	psql -X -U "$role" -v ON_ERROR_STOP=1 -P footer=off -P null=- "${arguments[@]}" 2>&1 |
-		sed -E '/^(BEGIN|COMMIT|SET|Expanded display is on\.|)$/d; s/^/    /' | awk 'NR < 16; NR == 16 { print "    ..." }'
+		sed -E '/^(BEGIN|COMMIT|ROLLBACK|SET|Expanded display is on\.|)$/d; s/^/    /' | awk 'NR < 16; NR == 16 { print "    ..." }'
 }
 
 allowed()
@@ -77,6 +77,46 @@ close_session()
 	local pid=$other_PID
 	printf '\\q\n' >&"${other[1]}"
 	wait "$pid" 2>/dev/null || true
+}
+
+# The copy of the cluster that is tampered with; its server ends with the tour at the latest.
+copy=$PGHOST/copy
+
+make_copy()
+{
+	pg_basebackup -U postgres -D "$copy" -c fast -X fetch
+	trap stop_copy EXIT
+}
+
+# start_copy LIBRARY: it must not add to the checkpoints of the original.
+start_copy()
+{
+	pg_ctl -D "$copy" -l "$copy/log" -w start > /dev/null -o "-k $copy -c shared_buffers=64MB \
+		-c shared_preload_libraries='$1' -c privacy_guard.checkpoint_file='' -c privacy_guard.checkpoint_interval=0"
+}
+
+stop_copy()
+{
+	[ ! -e "$copy/postmaster.pid" ] || pg_ctl -D "$copy" -m fast -w stop > /dev/null
+}
+
+# without_library SQL: as somebody would who has the machine.
+without_library()
+{
+	start_copy ''
+	PGHOST=$copy allowed postgres "$1"
+	stop_copy
+}
+
+# verification EXPECTED FUNCTION: what it finds first.
+verification()
+{
+	local call=${2//:checkpoint/"'$checkpoint'"} found
+	call=${call//:public_key/"'$public_key'"}
+	printf '\n  %sauditor%s=> SELECT ok, first_bad_leaf, finding FROM %s LIMIT 1;\n' "$bold" "$plain" "$2"
+	psql -X -U auditor -P footer=off -P null=- -c "SELECT ok, first_bad_leaf, finding FROM $call LIMIT 1" | sed '/^$/d; s/^/    /'
+	found=$(one auditor "SELECT bool_and(ok) FROM $call")
+	[ "$found" = "$1" ] || { echo "    ^^^ this should have been $1"; wrong=$((wrong + 1)); }
 }
 
 some_row='SELECT id, first_name, last_name, region FROM customers ORDER BY id LIMIT 3;'
@@ -162,6 +202,62 @@ say 'The engineer on call must repair something. For a short, announced time eve
 refused oncall 'SELECT count(*) FROM customers;'
 allowed oncall "SELECT privacy_guard.break_glass('ticket 4711: duplicate customer numbers after the merger', '5 minutes');" \
 	'SELECT count(*) FROM customers;' 'SELECT privacy_guard.end_break_glass();'
+
+heading '9. Who has seen this person?'
+person=$(psql -XqAt -U analyst -c 'SELECT max(id) FROM customers')
+began=$(psql -XqAt -U auditor -c 'SELECT clock_timestamp()')
+say 'Each access is on record, with whose rows it used. The analyst looks somebody up, and takes it back:'
+allowed analyst 'BEGIN;' "SELECT first_name, last_name, date_of_birth FROM customers WHERE id = $person;" 'ROLLBACK;'
+say '' 'The auditor asks. A ROLLBACK takes nothing off the record:'
+allowed auditor "SELECT role, purpose, columns, rows, outcome FROM privacy_guard.accesses_to('$person', since => '$began');"
+say '' 'And whose data did the engineer on call see? Subjects are numbers; the log holds no key of a customer:'
+allowed auditor "SELECT operation, relation, exempt, statement, privacy_guard.cardinality(subjects) AS people
+             FROM privacy_guard.accesses_by('oncall');"
+say '' 'What was the superuser refused during this tour?'
+allowed auditor "SELECT recorded_at, relation, reason, count, statement FROM privacy_guard.denials(actor => 'postgres');"
+
+heading '10. Who may read the log, and who may change it'
+printf '\n  %-10s %12s\n' login 'reads it'
+for role in auditor dpo crm_app crm_owner etl oncall postgres; do
+	answer=$(one "$role" 'SELECT count(*) > 0 FROM privacy_guard.audit_log')
+	[ "$answer" != t ] || answer=yes
+	printf '  %-10s %12s\n' "$role" "$answer"
+	[ "$answer" = "$([ "$role" = auditor ] && echo yes || echo refused)" ] || wrong=$((wrong + 1))
+done
+refused postgres 'SELECT * FROM privacy_guard.audit_segment;'
+refused postgres 'DELETE FROM privacy_guard.audit_segment;'
+refused postgres 'TRUNCATE privacy_guard.audit_segment;'
+say '' 'That somebody tried, and that the auditor read, is on record in turn:'
+allowed auditor "SELECT kind, session_role, relation, reason, object FROM privacy_guard.audit_records(kinds => '{tamper,read}', since => '$began');"
+
+heading '11. Tampering from outside is found'
+say 'The records are leaves of a Merkle tree. Its root, signed, is a checkpoint, and holds for all records so far. demo/run made the key, with "openssl genpkey -algorithm ed25519". The auditor keeps this one elsewhere:'
+leaf=$(psql -XqAt -U auditor -c "SELECT max(leaf_index) FROM privacy_guard.accesses_to('$person', since => '$began')")
+allowed auditor 'SELECT privacy_guard.audit_checkpoint();'
+checkpoint=$(psql -XqAt -U auditor -c 'SELECT privacy_guard.audit_checkpoint()')
+public_key=$(psql -XqAt -U auditor -c 'SELECT public_key FROM privacy_guard.checkpoint_public_key()')
+
+say '' 'Somebody who has the machine stops the server, starts it without the library, and lays what the analyst did at the door of the CRM. (We do it in a copy of the cluster.)'
+make_copy
+without_library "UPDATE privacy_guard.audit_segment
+             SET records = decode(replace(encode(records, 'hex'), encode('analyst', 'hex'), encode('crm_app', 'hex')), 'hex')
+           WHERE $leaf BETWEEN first_leaf AND first_leaf + leaves - 1;"
+say '' 'With the library again, verification names the first record that does not fit:'
+start_copy privacy_guard
+PGHOST=$copy verification f 'privacy_guard.verify_audit_log()'
+stop_copy
+
+say '' 'Or he removes the last records whole, and the stored checkpoints. What is left fits together, but not with the checkpoint that the auditor kept:'
+without_library "WITH forgotten AS (DELETE FROM privacy_guard.audit_checkpoint)
+           DELETE FROM privacy_guard.audit_segment WHERE first_leaf + leaves > $leaf;"
+start_copy privacy_guard
+PGHOST=$copy verification t 'privacy_guard.verify_audit_log()'
+PGHOST=$copy verification f 'privacy_guard.verify_audit_log(:checkpoint, :public_key)'
+stop_copy
+rm -rf "$copy"
+
+say '' 'The log of the demo itself is whole:'
+verification t 'privacy_guard.verify_audit_log(:checkpoint, :public_key)'
 
 if [ "$wrong" -gt 0 ]; then
 	printf '\n%s answers were not what they should be.\n' "$wrong"

@@ -17,19 +17,19 @@ INSERT INTO letter SELECT i, 1 + i % 10, 'b' || i FROM generate_series(1, 30) i;
 INSERT INTO meeting VALUES (1, 2, 'x'), (3, 4, 'y'), (5, 5, 'z');
 INSERT INTO device SELECT ('00000000-0000-4000-8000-00000000000' || i)::uuid, 'd' || i FROM generate_series(1, 3) i;
 GRANT ALL ON person, letter, meeting, device, plain TO regress_audit_app;
-SELECT privacy_guard.create_purpose('regress_audit', 'contract');
-SELECT privacy_guard.create_purpose('regress_audit.news', 'consent');
-SELECT privacy_guard.create_purpose('regress_audit.report', 'contract', export => true);
-SELECT privacy_guard.grant_purpose('regress_audit', 'regress_audit_app');
-SELECT privacy_guard.grant_collection('regress_audit', CURRENT_USER::regrole);
-SELECT privacy_guard.protect('person', 'id', subject_category => 'regress_person');
+SELECT privacy_guard.create_purpose('audited', 'contract');
+SELECT privacy_guard.create_purpose('audited.news', 'consent');
+SELECT privacy_guard.create_purpose('audited.report', 'contract', export => true);
+SELECT privacy_guard.grant_purpose('audited', 'regress_audit_app');
+SELECT privacy_guard.grant_collection('audited', CURRENT_USER::regrole);
+SELECT privacy_guard.protect('person', 'id', subject_category => 'regress_audit_person');
 SELECT privacy_guard.protect('letter', subject_via => 'person_id');
-SELECT privacy_guard.protect('meeting', subject_columns => '{host,guest}', subject_category => 'regress_person');
-SELECT privacy_guard.protect('device', 'owner', subject_category => 'regress_holder');
+SELECT privacy_guard.protect('meeting', subject_columns => '{host,guest}', subject_category => 'regress_audit_person');
+SELECT privacy_guard.protect('device', 'owner', subject_category => 'regress_audit_holder');
 SELECT privacy_guard.permit(t, p) FROM unnest('{person,letter,meeting,device}'::regclass[]) t,
-                                       unnest('{regress_audit,regress_audit.news,regress_audit.report}'::text[]) p;
+                                       unnest('{audited,audited.news,audited.report}'::text[]) p;
 -- Half of the people have decided something and so have a number; the others get one from the audit writer.
-SELECT count(privacy_guard.record_consent(i::text, 'regress_audit.news', subject_category => 'regress_person'))
+SELECT count(privacy_guard.record_consent(i::text, 'audited.news', subject_category => 'regress_audit_person'))
   FROM generate_series(1, 10, 2) i;
 
 -- Numbers depend on who was seen first, so keys are shown in their place; and only what came since last time.
@@ -53,7 +53,7 @@ SET max_parallel_workers_per_gather = 0;
 \echo What leaves the scan, not what the scan looks at, nor what reaches the client
 SET ROLE regress_audit_app;
 BEGIN;
-SET LOCAL privacy_guard.purpose = 'regress_audit';
+SET LOCAL privacy_guard.purpose = 'audited';
 SELECT name FROM person WHERE id = 3;
 SELECT count(*) FROM person;
 SELECT EXISTS (SELECT FROM person WHERE city = 'Rome');
@@ -69,7 +69,7 @@ SELECT * FROM news();
 \echo Consent hides: who is withheld is not a subject of the record, only counted
 SET ROLE regress_audit_app;
 BEGIN;
-SET LOCAL privacy_guard.purpose = 'regress_audit.news';
+SET LOCAL privacy_guard.purpose = 'audited.news';
 SELECT count(*) FROM person WHERE id < 5;
 COMMIT;
 RESET ROLE;
@@ -80,7 +80,7 @@ SELECT count(*) FROM news();
 \echo Rows that are written
 SET ROLE regress_audit_app;
 BEGIN;
-SET LOCAL privacy_guard.purpose = 'regress_audit';
+SET LOCAL privacy_guard.purpose = 'audited';
 INSERT INTO person VALUES (11, 'p11', 'Rome'), (12, 'p12', 'Oslo');
 UPDATE person SET city = 'Bonn' WHERE id IN (1, 11);
 DELETE FROM person WHERE id = 12;
@@ -100,39 +100,39 @@ SELECT * FROM news();
 SET ROLE regress_audit_app;
 SET privacy_guard.on_no_purpose = error;
 BEGIN;
-SET LOCAL privacy_guard.purpose = 'regress_audit';
+SET LOCAL privacy_guard.purpose = 'audited';
 SELECT name FROM person WHERE id = 1;
 ROLLBACK;
 BEGIN;
-SET LOCAL privacy_guard.purpose = 'regress_audit';
+SET LOCAL privacy_guard.purpose = 'audited';
 SAVEPOINT s;
 SELECT name FROM person WHERE id = 2;
 ROLLBACK TO s;
 SELECT name FROM person WHERE id = 3;
 COMMIT;
 BEGIN;
-SET LOCAL privacy_guard.purpose = 'regress_audit';
+SET LOCAL privacy_guard.purpose = 'audited';
 SELECT name FROM person WHERE id <= 4 AND 1 / (id - 4) < 5;
 ROLLBACK;
 BEGIN;
-SET LOCAL privacy_guard.purpose = 'regress_audit';
+SET LOCAL privacy_guard.purpose = 'audited';
 DECLARE c CURSOR FOR SELECT name FROM person WHERE id BETWEEN 5 AND 9;
 FETCH 2 FROM c;
 ROLLBACK;
 BEGIN;
-SET LOCAL privacy_guard.purpose = 'regress_audit';
+SET LOCAL privacy_guard.purpose = 'audited';
 DECLARE c CURSOR FOR SELECT name FROM person WHERE id BETWEEN 5 AND 9;
 FETCH 1 FROM c;
 CLOSE c;
 DECLARE d CURSOR FOR SELECT name FROM person;
 COMMIT;
 BEGIN;
-SET LOCAL privacy_guard.purpose = 'regress_audit';
+SET LOCAL privacy_guard.purpose = 'audited';
 COPY (SELECT name, 1 / (id - 3) FROM person WHERE id < 6 ORDER BY id) TO stdout;
 ROLLBACK;
 DO $$
 BEGIN
-    PERFORM set_config('privacy_guard.purpose', 'regress_audit', true);
+    PERFORM set_config('privacy_guard.purpose', 'audited', true);
     BEGIN
         PERFORM name FROM regress_audit.person WHERE id = 8;
         RAISE EXCEPTION 'never mind';
@@ -142,6 +142,17 @@ BEGIN
 END $$;
 RESET ROLE;
 SELECT operation, relation, rows, outcome, keys FROM news();
+
+\echo A subject that goes with the transaction is on record all the same
+BEGIN;
+SELECT privacy_guard.record_consent('21', 'audited.news', subject_category => 'regress_audit_person') IS NOT NULL AS given;
+SET LOCAL ROLE regress_audit_app;
+SET LOCAL privacy_guard.purpose = 'audited';
+INSERT INTO person VALUES (21, 'p21', 'Riga');
+ROLLBACK;
+SELECT operation, rows, outcome
+  FROM privacy_guard.accesses_to('21', subject_category => 'regress_audit_person');
+SELECT count(*) FROM news();
 
 \echo Functions, triggers, nested statements
 CREATE FUNCTION peek(who bigint) RETURNS text LANGUAGE plpgsql AS $$
@@ -156,7 +167,7 @@ END $$;
 CREATE TRIGGER look AFTER INSERT ON plain FOR EACH ROW EXECUTE FUNCTION look();
 SET ROLE regress_audit_app;
 BEGIN;
-SET LOCAL privacy_guard.purpose = 'regress_audit';
+SET LOCAL privacy_guard.purpose = 'audited';
 SELECT peek(2), peek(6);
 INSERT INTO plain VALUES (5, 'x');
 PREPARE q(bigint) AS SELECT name FROM person WHERE id = $1;
@@ -168,7 +179,7 @@ SELECT operation, rows, outcome, keys FROM news();
 \echo Export
 SET ROLE regress_audit_app;
 BEGIN;
-SET LOCAL privacy_guard.purpose = 'regress_audit.report';
+SET LOCAL privacy_guard.purpose = 'audited.report';
 INSERT INTO plain SELECT id, name FROM person WHERE id IN (20, 6);
 CREATE TABLE copied AS SELECT name FROM person WHERE id = 7;
 COMMIT;
@@ -178,7 +189,7 @@ SELECT operation, rows, outcome, keys FROM news() WHERE rows > 0;
 \echo Many statements in a transaction that fails: some were said before it was known
 SET ROLE regress_audit_app;
 BEGIN;
-SET LOCAL privacy_guard.purpose = 'regress_audit';
+SET LOCAL privacy_guard.purpose = 'audited';
 DO $$ BEGIN FOR i IN 1..200 LOOP PERFORM name FROM regress_audit.person WHERE id = 1 + i % 10; END LOOP; END $$;
 ROLLBACK;
 RESET ROLE;
@@ -207,21 +218,21 @@ SELECT kind, role, relation, reason, sum(coalesce(count, 1)) AS refusals
 
 \echo Who has seen a person, and that somebody asked
 SELECT session_role = CURRENT_USER AS is_login, role, operation, relation, rows, outcome
-  FROM privacy_guard.accesses_to('12', subject_category => 'regress_person') ORDER BY leaf_index;
+  FROM privacy_guard.accesses_to('12', subject_category => 'regress_audit_person') ORDER BY leaf_index;
 SELECT kind, operation, object, keys(subjects) FROM privacy_guard.audit_records(last_records => 2) WHERE kind = 'read' ORDER BY leaf_index LIMIT 1;
 SELECT ok FROM privacy_guard.verify_audit_log();
 
 \echo Levels
 SELECT privacy_guard.unprotect('device');
-SELECT privacy_guard.protect('device', 'owner', subject_category => 'regress_holder', audit_level => 'statement');
-SELECT privacy_guard.permit('device', 'regress_audit');
+SELECT privacy_guard.protect('device', 'owner', subject_category => 'regress_audit_holder', audit_level => 'statement');
+SELECT privacy_guard.permit('device', 'audited');
 SELECT privacy_guard.unprotect('meeting');
-SELECT privacy_guard.protect('meeting', subject_columns => '{host,guest}', subject_category => 'regress_person', audit_level => 'none');
-SELECT privacy_guard.permit('meeting', 'regress_audit');
+SELECT privacy_guard.protect('meeting', subject_columns => '{host,guest}', subject_category => 'regress_audit_person', audit_level => 'none');
+SELECT privacy_guard.permit('meeting', 'audited');
 SELECT count(*) >= 0 AS skipped FROM news();
 SET ROLE regress_audit_app;
 BEGIN;
-SET LOCAL privacy_guard.purpose = 'regress_audit';
+SET LOCAL privacy_guard.purpose = 'audited';
 SELECT count(*) FROM device;
 SELECT count(*) FROM meeting;
 COMMIT;
@@ -229,3 +240,12 @@ RESET ROLE;
 SELECT operation, relation, rows, outcome, keys FROM news();
 SHOW privacy_guard.audit_durability;
 SET privacy_guard.audit_durability = 'async';
+
+SELECT count(privacy_guard.unprotect(t)) FROM unnest('{letter,person,meeting,device}'::regclass[]) t;
+SET client_min_messages = warning;
+SELECT privacy_guard.revoke_collection('audited', CURRENT_USER::regrole) \g /dev/null
+SELECT privacy_guard.revoke_purpose('audited', 'regress_audit_app') \g /dev/null
+RESET search_path;
+DROP SCHEMA regress_audit CASCADE;
+DROP ROLE regress_audit_app;
+REVOKE privacy_guard_auditor FROM CURRENT_USER;

@@ -29,6 +29,7 @@
 static Access *open_accesses = NULL;
 
 static void forget(void *arg);
+static void say_part(Access *access);
 
 /* ---- opening ---- */
 
@@ -193,7 +194,7 @@ static void
 say_part_if_long(Access *access)
 {
 	if (access->reserved > audit_ring_max_message() / 4)
-		access_say_part(access);
+		say_part(access);
 }
 
 /* The array of numbers is full: make it shorter, or longer, or move it into the bitmap. */
@@ -363,8 +364,8 @@ push_now(Access *access, RecordOutcome outcome, const char *sqlstate)
 }
 
 /* Room for the message that closes it comes first: it must be there whatever happens. */
-void
-access_say_part(Access *access)
+static void
+say_part(Access *access)
 {
 	Size small = AUDIT_MESSAGE_SIZE(record_size(access), 0);
 
@@ -417,8 +418,8 @@ access_note_error(Access *access, int sqlerrcode)
 	access->error = sqlerrcode;
 }
 
-void
-access_abandon(Access *access)
+static void
+abandon(Access *access)
 {
 	RecordOutcome outcome = OUTCOME_ROLLED_BACK;
 
@@ -436,7 +437,7 @@ access_abandon(Access *access)
 static void
 forget(void *arg)
 {
-	access_abandon(arg);
+	abandon(arg);
 }
 
 void
@@ -448,7 +449,7 @@ access_abandon_all(int nest_level)
 	{
 		next = access->next;
 		if (access->nest_level >= nest_level)
-			access_abandon(access);
+			abandon(access);
 	}
 }
 
@@ -463,5 +464,5 @@ void
 access_say_parts(void)
 {
 	for (Access *access = open_accesses; access != NULL; access = access->next)
-		access_say_part(access);
+		say_part(access);
 }

@@ -91,21 +91,20 @@ access_add_number(Access *access, uint64 number)
 	access->number[access->n_numbers++] = number;
 }
 
-/* Say what was gathered since the last part, and that more may follow.  May wait and raise. */
-extern void access_say_part(Access *access);
-
 /* The execution came to its end: the record waits for the end of its transaction.  May raise. */
 extern void access_close(Access *access);
 
 /* An error ends the execution, and will be its outcome. */
 extern void access_note_error(Access *access, int sqlerrcode);
 
-/* It did not come to its end: the record goes into the ring at once.  Never waits, never raises. */
-extern void access_abandon(Access *access);
-
-/* All open ones of this (sub)transaction and those within it. */
+/*
+ * All open ones of this (sub)transaction and those within it did not come to their end: their
+ * records go into the ring at once.  Never waits, never raises.
+ */
 extern void access_abandon_all(int nest_level);
 extern void access_inherit_all(int nest_level); /* they go on in the transaction around it */
+
+/* Of all open ones: what was gathered since the last part, and that more may follow.  May raise. */
 extern void access_say_parts(void);
 
 #endif

@@ -5,7 +5,7 @@
  * Like a log-structured merge tree: 64 neighbours of one level become one row of the next, until
  * it is large.  A transaction inserts the large row and deletes the small ones, so that under any
  * snapshot each record is in one row.  What may still be merged is remembered in private memory,
- *and read from the tables when that is in doubt.
+ * and read from the tables when that is in doubt.
  */
 #include "postgres.h"
 

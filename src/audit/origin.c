@@ -10,12 +10,10 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "port/pg_bswap.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
 #include "audit/origin.h"
-#include "audit/record.h"
 #include "audit/store.h"
 
 /* ---- which origin ---- */
@@ -143,12 +141,8 @@ open_end(LogEnd *end)
 {
 	const char *reason = latest_origin(&end->origin);
 
-	end->is_intact = true;
 	if (reason == NULL)
-	{
 		reason = read_end(end);
-		end->is_intact = reason == NULL;
-	}
 	if (reason == NULL)
 		return;
 	end->origin = begin_origin(reason);
@@ -172,60 +166,4 @@ origin_open(LogEnd *end)
 		open_end(end);
 	SPI_finish();
 	return !pending;
-}
-
-/* ---- the last record ---- */
-
-static bool
-is_stop(const uint8 *record, Size length)
-{
-	RecordFields fields;
-	const RecordValue *operation = &fields.value[FIELD_OPERATION];
-
-	return record_parse(record, length, &fields) &&
-	       fields.value[FIELD_KIND].number == RECORD_WRITER && operation->present &&
-	       operation->length == strlen(WRITER_STOP) &&
-	       memcmp(operation->data, WRITER_STOP, operation->length) == 0;
-}
-
-static bool
-ends_with_stop(bytea *records)
-{
-	const uint8 *at = (const uint8 *) VARDATA_ANY(records);
-	const uint8 *end = at + VARSIZE_ANY_EXHDR(records);
-	bool stop = false;
-
-	while (end - at >= (ptrdiff_t) sizeof(uint32))
-	{
-		uint32 length;
-
-		memcpy(&length, at, sizeof(length));
-		length = pg_ntoh32(length);
-		at += sizeof(length);
-		if ((Size) (end - at) < length)
-			return false;
-		if (at + length == end)
-			stop = is_stop(at, length);
-		at += length;
-	}
-	return stop;
-}
-
-bool
-origin_was_stopped(int32 origin)
-{
-	static SPIPlanPtr plan = NULL;
-	Oid types[] = {INT4OID};
-	Datum values[] = {Int32GetDatum(origin)};
-	bool stopped = true;
-
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-	if (store_query(&plan,
-	                "SELECT records FROM privacy_guard.audit_segment"
-	                " WHERE origin_id = $1 ORDER BY first_leaf DESC LIMIT 1",
-	                1, types, values, SPI_OK_SELECT) > 0)
-		stopped = ends_with_stop(DatumGetByteaPP(store_column(0, 1)));
-	SPI_finish();
-	return stopped;
 }

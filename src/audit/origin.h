@@ -16,7 +16,6 @@ typedef struct LogEnd
 	int32 origin;
 	TreeFrontier frontier;
 	TimestampTz sealed_at; /* of the last segment; 0 when there is none */
-	bool is_intact;        /* false: the end of the log before this one is missing or unreadable */
 } LogEnd;
 
 /*
@@ -26,13 +25,5 @@ typedef struct LogEnd
  * be in progress.
  */
 extern bool origin_open(LogEnd *end);
-
-/* Was the last record of an origin the writer's own that it stops?  True of an empty log. */
-extern bool origin_was_stopped(int32 origin);
-
-/* The operation of the records that the writer makes of itself (FIELD_OPERATION). */
-#define WRITER_START "start"
-#define WRITER_STOP "stop"
-#define WRITER_GAP "gap"
 
 #endif

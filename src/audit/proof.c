@@ -126,9 +126,9 @@ same_hash(const TreeHash *a, const TreeHash *b)
 	return memcmp(a, b, TREE_HASH_SIZE) == 0;
 }
 
-bool
-proof_check_inclusion(const TreeHash *leaf, uint64 index, uint64 size, const Proof *proof,
-                      const TreeHash *root)
+static bool
+check_inclusion(const TreeHash *leaf, uint64 index, uint64 size, const Proof *proof,
+                const TreeHash *root)
 {
 	uint64 fn = index;
 	uint64 sn = size - 1;
@@ -157,9 +157,9 @@ proof_check_inclusion(const TreeHash *leaf, uint64 index, uint64 size, const Pro
 	return sn == 0 && same_hash(&r, root);
 }
 
-bool
-proof_check_consistency(uint64 first, const TreeHash *first_root, uint64 second,
-                        const TreeHash *second_root, const Proof *proof)
+static bool
+check_consistency(uint64 first, const TreeHash *first_root, uint64 second,
+                  const TreeHash *second_root, const Proof *proof)
 {
 	uint64 fn = first - 1;
 	uint64 sn = second - 1;
@@ -281,7 +281,7 @@ proof_verify_inclusion(PG_FUNCTION_ARGS)
 	tree_leaf_hash(VARDATA_ANY(record), VARSIZE_ANY_EXHDR(record), &leaf);
 	PG_RETURN_BOOL(index >= 0 && size > 0 && read_proof(PG_GETARG_ARRAYTYPE_P(3), &proof) &&
 	               read_hash(PG_GETARG_DATUM(4), &root) &&
-	               proof_check_inclusion(&leaf, index, size, &proof, &root));
+	               check_inclusion(&leaf, index, size, &proof, &root));
 }
 
 /* privacy_guard.verify_consistency(first, first_root, second, second_root, proof) */
@@ -297,5 +297,5 @@ proof_verify_consistency(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(first > 0 && second > 0 && read_hash(PG_GETARG_DATUM(1), &first_root) &&
 	               read_hash(PG_GETARG_DATUM(3), &second_root) &&
 	               read_proof(PG_GETARG_ARRAYTYPE_P(4), &proof) &&
-	               proof_check_consistency(first, &first_root, second, &second_root, &proof));
+	               check_consistency(first, &first_root, second, &second_root, &proof));
 }

@@ -30,9 +30,4 @@ extern void proof_inclusion(uint64 index, uint64 size, ProofSubtree subtree, voi
 extern void proof_consistency(uint64 first, uint64 second, ProofSubtree subtree, void *source,
                               Proof *out);
 
-extern bool proof_check_inclusion(const TreeHash *leaf, uint64 index, uint64 size,
-                                  const Proof *proof, const TreeHash *root);
-extern bool proof_check_consistency(uint64 first, const TreeHash *first_root, uint64 second,
-                                    const TreeHash *second_root, const Proof *proof);
-
 #endif

@@ -22,10 +22,10 @@
 #include "utils/tuplestore.h"
 
 #include "audit/record.h"
+#include "audit/segment.h"
 #include "types/roaring_format.h"
 #include "types/subject_set.h"
 
-#define LENGTH_BYTES 4
 #define UNIX_EPOCH_OFFSET ((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
 
 /* The columns of log_record after the number of the leaf and before the record itself. */
@@ -125,23 +125,6 @@ static bool form_value(ColumnForm form, const RecordValue *value, Datum *out);
 
 PG_FUNCTION_INFO_V1(audit_decode);
 
-/* The length before a record; false where it leads beyond the end. */
-static bool
-next_record(const uint8 **at, const uint8 *end, const uint8 **record, Size *length)
-{
-	uint32 n;
-
-	if (end - *at < LENGTH_BYTES)
-		return false;
-	n = (uint32) (*at)[0] << 24 | (uint32) (*at)[1] << 16 | (uint32) (*at)[2] << 8 | (*at)[3];
-	if (n > end - *at - LENGTH_BYTES)
-		return false;
-	*record = *at + LENGTH_BYTES;
-	*length = n;
-	*at = *record + n;
-	return true;
-}
-
 static void
 decode_record(Output *out, const Filter *filter, const uint8 *record, Size length)
 {
@@ -167,7 +150,7 @@ decode_segment(Output *out, const Filter *filter, const uint8 *at, const uint8 *
 		Size length;
 
 		CHECK_FOR_INTERRUPTS();
-		if (!next_record(&at, end, &record, &length))
+		if (!segment_next_record(&at, end, &record, &length))
 		{
 			put_unreadable(out, at, end - at);
 			break;

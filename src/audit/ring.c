@@ -7,13 +7,13 @@
  * finds its room, and needs nothing but the ring's lock.
  *
  * Most statements need one record of some hundred bytes.  For these a backend keeps a small
- *standing reservation, renewed while it holds the lock to push: the reservation itself then touches
- *nothing shared.  Standing reservations stop at half the ring, so that idle sessions cannot fill
- *it.
+ * standing reservation, renewed while it holds the lock to push: the reservation itself then
+ * touches nothing shared.  Standing reservations stop at half the ring, so that idle sessions
+ * cannot fill it.
  *
  * Locking: see ring_shared.h.  What this file keeps to itself is of one backend.  Everything that a
  * backend reserved and did not push goes back when it exits, in on_shmem_exit, which comes after
- *the abort of its transaction.
+ * the abort of its transaction.
  */
 #include "postgres.h"
 

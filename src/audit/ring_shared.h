@@ -3,7 +3,7 @@
  *		The rings in shared memory: how they are laid out, and which database has which.
  *
  * Private to ring.c (producers), ring_writer.c (the consumer), ring_hold.c (keeping the writer
- *away) and ring_shared.c (assignment).
+ * away) and ring_shared.c (assignment).
  *
  * Two locks, both in tranche privacy_guard_audit_ring.  AuditRings.lock guards which ring belongs
  * to which database and who may serve it; AuditRing.lock guards what is in a ring.  Whoever needs

@@ -3,8 +3,8 @@
  *		The consumer's side of a ring.
  *
  * The writer reads what lies between durable and head without a lock: nobody changes it before it
- *is freed.  It frees only what it has committed, so an error of its own neither loses nor repeats a
- * message.  Locking: see ring_shared.h.
+ * is freed.  It frees only what it has committed, so an error of its own neither loses nor repeats
+ * a message.  Locking: see ring_shared.h.
  */
 #include "postgres.h"
 

@@ -1,7 +1,6 @@
 /*
  * seal.c
- *		What the audit writer does with messages: they become leaves of the tree and rows of the
- *log.
+ *		What the audit writer makes of messages: leaves of the tree and rows of the log.
  *
  * Private memory of the one audit writer of a database, so nothing is locked.  The tree grows with
  * the batch; after an abort the tables say where it stands.
@@ -44,7 +43,6 @@ static LogEnd tip;
 static bool is_open = false;
 static volatile bool is_stale = false; /* the table of origins has changed */
 static Oid origin_table = InvalidOid;
-static bool was_stopped = true;
 
 /* The messages of the batch. */
 static MemoryContext batch_context = NULL;
@@ -85,15 +83,8 @@ seal_start(void)
 {
 	if (!open_log())
 		return false;
-	was_stopped = tip.is_intact && origin_was_stopped(tip.origin);
 	segment_make_partition(segment_month(GetCurrentTimestamp()));
 	return true;
-}
-
-bool
-seal_last_writer_was_stopped(void)
-{
-	return was_stopped;
 }
 
 /* ---- gathering ---- */

@@ -24,9 +24,6 @@
  */
 extern bool seal_start(void);
 
-/* When seal_start() was called: was the last record before that the writer's own that it stops? */
-extern bool seal_last_writer_was_stopped(void);
-
 /* One more message into the batch; its bytes are copied. */
 extern void seal_add(const AuditMessage *message);
 

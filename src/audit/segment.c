@@ -9,6 +9,7 @@
 #include "catalog/partition.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "port/pg_bswap.h"
 #include "utils/timestamp.h"
 
 #include "audit/segment.h"
@@ -27,11 +28,28 @@ segment_bytes_length(const StringInfoData *bytes)
 	return bytes->len - VARHDRSZ;
 }
 
-Datum
-segment_bytes_datum(StringInfo bytes)
+static Datum
+bytes_datum(StringInfo bytes)
 {
 	SET_VARSIZE(bytes->data, bytes->len);
 	return PointerGetDatum(bytes->data);
+}
+
+bool
+segment_next_record(const uint8 **at, const uint8 *end, const uint8 **record, Size *length)
+{
+	uint32 n;
+
+	if (end - *at < (ptrdiff_t) sizeof(n))
+		return false;
+	memcpy(&n, *at, sizeof(n));
+	n = pg_ntoh32(n);
+	if (n == 0 || n > end - *at - sizeof(n))
+		return false;
+	*record = *at + sizeof(n);
+	*length = n;
+	*at = *record + n;
+	return true;
 }
 
 int
@@ -97,9 +115,9 @@ segment_insert(Segment *segment)
 	values[SEGMENT_LAST_TIME] = TimestampTzGetDatum(segment->last_time);
 	values[SEGMENT_KINDS] = Int32GetDatum(segment->kinds);
 	values[SEGMENT_SUBJECTS] = segment->subjects;
-	values[SEGMENT_RECORDS] = segment_bytes_datum(&segment->records);
-	values[SEGMENT_MARKS] = segment_bytes_datum(&segment->marks);
-	values[SEGMENT_NODES] = segment_bytes_datum(&segment->nodes);
-	values[SEGMENT_FRONTIER] = segment_bytes_datum(&segment->frontier);
+	values[SEGMENT_RECORDS] = bytes_datum(&segment->records);
+	values[SEGMENT_MARKS] = bytes_datum(&segment->marks);
+	values[SEGMENT_NODES] = bytes_datum(&segment->nodes);
+	values[SEGMENT_FRONTIER] = bytes_datum(&segment->frontier);
 	store_insert(partition_of(segment_month(segment->sealed_at)), values + 1);
 }

@@ -60,7 +60,13 @@ typedef struct Segment
 /* Bytes in the making, and the value of type bytea that they are. */
 extern void segment_bytes_init(StringInfo bytes);
 extern Size segment_bytes_length(const StringInfoData *bytes);
-extern Datum segment_bytes_datum(StringInfo bytes);
+
+/*
+ * The record at *at in the column records, where each follows its length in 4 bytes; *at moves
+ * behind it.  False, and nothing moves, where no whole record is.
+ */
+extern bool segment_next_record(const uint8 **at, const uint8 *end, const uint8 **record,
+                                Size *length);
 
 /* The month in UTC by which a row is partitioned: 202511. */
 extern int segment_month(TimestampTz sealed_at);

@@ -13,12 +13,12 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "nodes/pg_list.h"
-#include "port/pg_bswap.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
 #include "audit/proof.h"
+#include "audit/segment.h"
 #include "audit/stored_tree.h"
 
 /* What a proof has read of one segment. Records are read when a leaf of it is asked for. */
@@ -90,12 +90,12 @@ stored_column(uint64 row, int column)
 	return value;
 }
 
-static pg_attribute_noreturn() void damaged(int64 leaf)
+static void
+damaged(int64 leaf)
 {
 	ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
 	                errmsg("the audit log is damaged at leaf " INT64_FORMAT, leaf),
 	                errhint("Ask privacy_guard.verify_audit_log() what is wrong.")));
-	pg_unreachable();
 }
 
 static void
@@ -206,46 +206,45 @@ read_records(StoredTree *tree, StoredSegment *segment)
 
 /* ---- subtrees ---- */
 
-static pg_attribute_noreturn() void refuse_pruned(const StoredTree *tree)
+static void
+refuse_pruned(const StoredTree *tree)
 {
 	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 	                errmsg("leaves before " UINT64_FORMAT " were pruned", tree->pruned.size),
 	                errhint("Proofs can be made of later leaves, and from later tree sizes.")));
-	pg_unreachable();
 }
 
 /* Leaves are asked for in ascending order, so that the walk seldom begins anew. */
 static void
 hash_leaf(StoredTree *tree, StoredSegment *segment, int64 leaf, TreeHash *out)
 {
-	const char *data;
-	Size length;
+	const uint8 *data;
+	const uint8 *at;
+	const uint8 *end;
 
 	if (segment->records == NULL)
 		read_records(tree, segment);
-	data = VARDATA(segment->records);
-	length = VARSIZE(segment->records) - VARHDRSZ;
+	data = (const uint8 *) VARDATA(segment->records);
+	end = data + VARSIZE(segment->records) - VARHDRSZ;
 	if (leaf < segment->at_leaf)
 	{
 		segment->at_leaf = segment->first;
 		segment->at_offset = 0;
 	}
+	at = data + segment->at_offset;
 	for (;;)
 	{
-		uint32 record_length;
+		const uint8 *record;
+		Size length;
 
-		if (length - segment->at_offset < sizeof(record_length))
-			damaged(segment->at_leaf);
-		memcpy(&record_length, data + segment->at_offset, sizeof(record_length));
-		record_length = pg_ntoh32(record_length);
-		if (length - segment->at_offset - sizeof(record_length) < record_length)
+		if (!segment_next_record(&at, end, &record, &length))
 			damaged(segment->at_leaf);
 		if (segment->at_leaf == leaf)
 		{
-			tree_leaf_hash(data + segment->at_offset + sizeof(record_length), record_length, out);
+			tree_leaf_hash(record, length, out);
 			return;
 		}
-		segment->at_offset += sizeof(record_length) + record_length;
+		segment->at_offset = at - data;
 		segment->at_leaf++;
 	}
 }

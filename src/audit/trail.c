@@ -86,6 +86,7 @@ static SaidEarly *said_early = NULL;
 static Size spoken_for = 0;     /* of what the ring has reserved for us */
 static Size denial_reserve = 0; /* of that, for a refusal */
 static RingPosition waited_for = 0;
+static bool gave_up = false; /* the commit has waited in vain, so the abort after it need not */
 static LastDenial last_denial;
 
 static void end_of_transaction(XactEvent event, void *arg);
@@ -95,6 +96,7 @@ static void end_of_subtransaction(SubXactEvent event, SubTransactionId id, SubTr
 void
 trail_init(void)
 {
+	verb_denial = errdenial;
 	who_init();
 	what_init();
 	RegisterXactCallback(end_of_transaction, NULL);
@@ -542,7 +544,9 @@ say_at_commit(void)
 	/* Where this transaction drops the log, its writer waits for us. */
 	if (must_wait() && policy_state() != POLICY_ABSENT)
 	{
+		gave_up = true;
 		(void) audit_ring_wait(audit_ring_pushed(), true);
+		gave_up = false;
 		waited_for = audit_ring_pushed();
 	}
 }
@@ -556,11 +560,12 @@ say_at_abort(void)
 	say_all_kept();
 	end_said_early(1, true);
 	spoken_for = denial_reserve; /* an error may have left more behind */
-	if (must_wait() && !proc_exit_inprogress && !IsParallelWorker())
+	if (must_wait() && !gave_up && !proc_exit_inprogress && !IsParallelWorker())
 	{
 		(void) audit_ring_wait(audit_ring_pushed(), false);
 		waited_for = audit_ring_pushed();
 	}
+	gave_up = false;
 	settle_reserve();
 }
 

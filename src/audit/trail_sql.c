@@ -6,6 +6,7 @@
  */
 #include "postgres.h"
 
+#include "access/xlog.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
 
@@ -59,6 +60,15 @@ put_subjects(TrailEvent *event, const SubjectSet *set, FewNumbers *few)
 	event->n_subjects = few->n;
 }
 
+static void
+refuse_standby(void)
+{
+	if (RecoveryInProgress())
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+		                errmsg("the audit log cannot be used on a standby"),
+		                errhint("Use it on the primary, where reading it is on record.")));
+}
+
 /*
  * audit_event(kind text, operation text, object text, purpose text, relation oid, reason text,
  * old text, new text, subjects subject_set, rows bigint, recipient text, at_once boolean)
@@ -86,6 +96,7 @@ trail_audit_event(PG_FUNCTION_ARGS)
 		                errmsg("records are made by the functions of privacy_guard only"),
 		                errhint("What sessions do is on record without being told."),
 		                errtamper(InvalidOid, "forged_record")));
+	refuse_standby();
 	if (!PG_ARGISNULL(8))
 		put_subjects(&event, PG_GETARG_SUBJECT_SET(8), &few);
 	trail_event(&event);
@@ -96,6 +107,7 @@ trail_audit_event(PG_FUNCTION_ARGS)
 Datum
 trail_audit_flush(PG_FUNCTION_ARGS)
 {
+	refuse_standby();
 	trail_flush();
 	PG_RETURN_VOID();
 }

@@ -3,7 +3,7 @@
  *		Walking the audit log: does everything that is stored fit together?
  *
  * WalkedSegment by segment, so that memory stays bounded: framing, the encoding of each record, its
- *hash against the mark, the hashes of 256 leaves, the tree after the segment, what readers choose
+ * hash against the mark, the hashes of 256 leaves, the tree after the segment, what readers choose
  * segments by, and every checkpoint on the way. After a segment that does not fit the walk goes on
  * from the tree that is stored with it, so that one change is found where it is and not in all that
  * follows. Reads under one snapshot; no locks beyond those of the queries.
@@ -15,12 +15,12 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "port/pg_bswap.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "audit/record.h"
+#include "audit/segment.h"
 #include "audit/stored_tree.h"
 #include "audit/verify.h"
 
@@ -110,7 +110,8 @@ is_astray(const WalkedSegment *s, const RecordFields *fields)
 	uint64 kind = fields->value[FIELD_KIND].number;
 	TimestampTz time = (int64) (fields->value[FIELD_TIME].number - UNIX_EPOCH_OFFSET);
 
-	return kind > 30 || (s->kinds >> kind & 1) == 0 || time < s->first_time || time > s->last_time;
+	return kind > 30 || (s->kinds >> kind & 1) == 0 || time < s->first_time ||
+	       time > s->last_time || !verify_subjects_within(s->subjects, fields);
 }
 
 static void
@@ -157,7 +158,6 @@ check_record(Verification *v, WalkedSegment *s, int32 n, const uint8 *record, Si
 		verify_heads_meet(v, s->first_unmarked < 0);
 }
 
-/* Each record after its length. */
 static void
 walk_records(Verification *v, WalkedSegment *s)
 {
@@ -166,17 +166,12 @@ walk_records(Verification *v, WalkedSegment *s)
 
 	for (int32 n = 0; n < s->leaves; n++)
 	{
-		uint32 length = 0;
+		const uint8 *record;
+		Size length;
 
 		if (n % 1024 == 0)
 			CHECK_FOR_INTERRUPTS();
-		if (end - at >= sizeof(length))
-		{
-			memcpy(&length, at, sizeof(length));
-			length = pg_ntoh32(length);
-			at += sizeof(length);
-		}
-		if (length == 0 || length > end - at)
+		if (!segment_next_record(&at, end, &record, &length))
 		{
 			verify_report(v, s->first_unmarked < 0 ? s->first + n : s->first_unmarked, changed_hint,
 			              "the segment at record " INT64_FORMAT " ends within record " INT64_FORMAT,
@@ -184,8 +179,7 @@ walk_records(Verification *v, WalkedSegment *s)
 			s->whole = false;
 			return;
 		}
-		check_record(v, s, n, at, length);
-		at += length;
+		check_record(v, s, n, record, length);
 	}
 	if (at != end)
 	{

@@ -4,7 +4,7 @@
  *
  * The verification of one origin, shared by verify.c (segments and the report),
  * verify_subject.c and verify_head.c (checkpoints). The caller is connected to SPI, and one
- *snapshot holds for all of it.
+ * snapshot holds for all of it.
  */
 #ifndef PRIVACY_GUARD_VERIFY_H
 #define PRIVACY_GUARD_VERIFY_H

@@ -103,7 +103,7 @@ who_session(void)
 		const SessionEntry *entry =
 		    IsParallelWorker() ? entry_of(MyProc->lockGroupLeader) : own_entry();
 
-		snprintf(text, sizeof(text), "%" INT64_MODIFIER "x.%x", (int64) entry->start, entry->pid);
+		snprintf(text, sizeof(text), "%llx.%x", (long long) entry->start, entry->pid);
 	}
 	return text;
 }

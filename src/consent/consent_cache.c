@@ -2,10 +2,10 @@
  * consent_cache.c
  *		What is known of data subjects, shared by all backends, and when it stops being true.
  *
- * The cache is an array of 64-byte lines in sets of four, 64 sets to a group.  No lock guards it: a
- *line carries a sequence number, odd while somebody writes it.  A reader copies the line and looks
- *at the number again; a writer that does not get the line at once leaves it.  Losing an entry costs
- *one index lookup, so nothing ever waits here.
+ * The cache is an array of 64-byte lines in sets of four, 64 sets to a group.  No lock guards it:
+ * a line carries a sequence number, odd while somebody writes it.  A reader copies the line and
+ * looks at the number again; a writer that does not get the line at once leaves it.  Losing an
+ * entry costs one index lookup, so nothing ever waits here.
  *
  * An entry is valid only while the change counter of its subject's partition is the one that was
  * read *before* the snapshot that found the facts.  Writers advance the counter after their commit

@@ -7,7 +7,9 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/stratnum.h"
+#include "access/xact.h"
 #include "common/cryptohash.h"
 #include "common/sha2.h"
 #include "miscadmin.h"
@@ -148,7 +150,9 @@ state_row(HeapTuple tuple, TupleDesc desc, void *arg)
 	if (reader->key_kind == KEY_INT && !isnull)
 		slot = (int) (DatumGetInt64(value) & (CACHE_LINE_SUBJECTS - 1));
 	reader->line.facts[slot] = facts;
-	reader->line.number[slot] = number;
+	/* A number that goes with this transaction would leave a record that leads nowhere. */
+	if (!TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data)))
+		reader->line.number[slot] = number;
 }
 
 static void

@@ -47,6 +47,7 @@
 #include "enforce/utility_function.h"
 #include "enforce/utility_depend.h"
 #include "enforce/utility_objects.h"
+#include "guc.h"
 #include "policy/policy.h"
 
 /* An object that the command has made or altered; of a table or column also what it was. */
@@ -531,10 +532,17 @@ truncate_table(const UtilityCommand *command, Oid relid)
 
 	if (relation == NULL || command->authority == AUTHORITY_OURS)
 		return;
-	if (relation->internal)
+	/* A parallel restore empties what it is about to load. */
+	if (relation->internal && policy_state() != POLICY_PENDING)
 		utility_refuse_internal(get_rel_name(relid));
 	if (command->authority == AUTHORITY_NONE && !exempt_glass_is_broken())
 		utility_refuse(relid, "truncate");
+	if (relation->table != NULL)
+		trail_event(&(TrailEvent){.kind = RECORD_ACCESS,
+		                          .operation = "Erase",
+		                          .relation = relid,
+		                          .reason = "truncate",
+		                          .purpose = guc_purpose});
 }
 
 static void

@@ -8,8 +8,8 @@
  * another takes its place, so that memory does not grow with the scan.
  *
  * Under a statement's snapshot tables, indexes and scans stay open from one row to the next, as
- *those of a plan do: they belong to the resource owner under which the execution runs, via_close()
- *gives them back when it is over, and after an error the owner does.
+ * those of a plan do: they belong to the resource owner under which the execution runs, via_close()
+ * gives them back when it is over, and after an error the owner does.
  */
 #include "postgres.h"
 

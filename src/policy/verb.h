@@ -10,6 +10,9 @@
 /* Is the code that runs now the body of one of our own functions? */
 extern bool verb_in_progress(void);
 
+/* Where refusals go on record: an auxiliary function of ereport(), errdenial() when it is set. */
+extern int (*verb_denial)(Oid relation, const char *reason);
+
 /* The role that called the verb in progress. Outside of verbs an error. */
 extern Oid verb_invoker(void);
 

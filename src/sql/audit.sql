@@ -296,6 +296,26 @@ COMMENT ON FUNCTION privacy_guard_internal.accesses_by(text, timestamptz, timest
     'Whose data somebody has seen: the one who logged in (session_role), the role, or the application user. subjects are numbers (subject_state.subject). Of a time [since, until). For auditors; reading is on record. Errors: 22004, 42501, 53400, 57014.';
 CALL privacy_guard_internal.publish('accesses_by', 'auditor');
 
+CREATE FUNCTION privacy_guard_internal.data_subjects(subjects privacy_guard.subject_set)
+    RETURNS TABLE (subject bigint, subject_category text, key text)
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM privacy_guard_internal.require(subjects, 'subjects');
+    PERFORM privacy_guard_internal.audit_event('read', 'Access', 'data_subjects', at_once => true, subjects => subjects);
+    RETURN QUERY
+        SELECT n.subject, c.name, k.key
+          FROM privacy_guard.subjects(data_subjects.subjects) AS n(subject)
+         CROSS JOIN LATERAL (
+               SELECT s.category_id, s.key FROM privacy_guard.subject_state s WHERE s.subject = n.subject
+               UNION
+               SELECT a.category_id, a.key FROM privacy_guard.subject_alias a WHERE a.subject = n.subject) k
+          JOIN privacy_guard.subject_category c USING (category_id) ORDER BY c.name, n.subject;
+END $$;
+COMMENT ON FUNCTION privacy_guard_internal.data_subjects(privacy_guard.subject_set) IS
+    'The keys that numbers of the audit log stand for, where the persons must be told (GDPR Art. 34). For auditors; asking is on record with the numbers. Errors: 22004, 42501, 53400.';
+CALL privacy_guard_internal.publish('data_subjects', 'auditor');
+
 CREATE FUNCTION privacy_guard_internal.denials(
     since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL, actor text DEFAULT NULL)
     RETURNS TABLE (

@@ -3,13 +3,13 @@
  *		Sets of subjects' numbers that grow, over CRoaring's bitmaps of 32-bit numbers.
  *
  * The oldest CRoaring that is supported (0.2.66) has no 64-bit bitmaps in C, so a set is an array
- *of buckets as in the 64-bit format: the high 32 bits of the members, and a bitmap of the low ones.
- * Buckets ascend and none is empty, except for one whose filling an error cut short.
+ * of buckets as in the 64-bit format: the high 32 bits of the members, and a bitmap of the low
+ * ones. Buckets ascend and none is empty, except for one whose filling an error cut short.
  *
  * CRoaring does not check malloc() everywhere, and its later hooks for memory cannot raise errors
  * in the middle of a change. So before each change the memory that it may need is asked for and
  * given back (require_memory()); the sizes are estimates from above of the allocations in
- *CRoaring's containers.
+ * CRoaring's containers.
  *
  * Copyright (c) 2026, privacy_guard contributors
  */

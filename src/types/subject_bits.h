@@ -6,10 +6,10 @@
  *
  * CRoaring takes its memory from malloc(), not from the memory context, so accounting does not see
  * it. The context owns it all the same: it goes when the context is reset or deleted, after an
- *error too. Where CRoaring would crash for want of memory, functions raise ERRCODE_OUT_OF_MEMORY
+ * error too. Where CRoaring would crash for want of memory, functions raise ERRCODE_OUT_OF_MEMORY
  * beforehand, and they raise ERRCODE_PROGRAM_LIMIT_EXCEEDED when a set gets more than
  * ROARING_MAX_CONTAINERS containers, which takes numbers of 2^36 and above. After an error a set
- *has all, some or none of what was to be put in, and may be used on.
+ * has all, some or none of what was to be put in, and may be used on.
  *
  * "Portable" bytes are in the 64-bit Roaring format (roaring_format.h).
  *

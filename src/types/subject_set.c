@@ -7,8 +7,8 @@
  *
  * Text: "{" [ item { "," item } ] "}" or one bare item, where an item is a number or a range
  * "first-last", with spaces between tokens as one likes. The bare item lets an untyped literal
- *stand beside an operator: set | '4711'. Output ascends, without spaces, with a range for three or
- *more neighbours: {1,2,5-9,4711}.
+ * stand beside an operator: set | '4711'. Output ascends, without spaces, with a range for three or
+ * more neighbours: {1,2,5-9,4711}.
  *
  * Messages name the place in the input, never what stands there.
  *

@@ -2,14 +2,15 @@
  * subject_set_gin.c
  *		Index support of privacy_guard.subject_set: which sets hold a subject.
  *
- * Keys are bigints. A member is its own key. Where a set is dense, a key for each member would make
- * inserting slow and the index large; there, a block of 2^16 numbers (a container of the set) has
- * the one key -1 - block, which is below all members. Which blocks of a set these are is the
- *index's affair: a query looks for a member and for its block, and rechecks what it found by block.
+ * Keys are bigints. A member is its own key. Where a set is dense, a key for each member would
+ * make inserting slow and the index large; there, a block of 2^16 numbers (a container of the set)
+ * has the one key -1 - block, which is below all members. Which blocks of a set these are is the
+ * index's affair: a query looks for a member and for its block, and rechecks what it found by
+ * block.
  *
  * A query is a list of ranges of numbers, each with two keys: one that matches members in the
- *range, one that matches their blocks. Of many ranges near each other are made fewer and wider
- *ones; the row is rechecked then.
+ * range, one that matches their blocks. Of many ranges near each other are made fewer and wider
+ * ones; the row is rechecked then.
  *
  * Copyright (c) 2026, privacy_guard contributors
  */
@@ -27,7 +28,7 @@
 #define CONTAINS_NUMBER_STRATEGY 9
 
 /* A block with more members than this has one key; fewer when the set would get too many keys. */
-#define MOST_MEMBERS_IN_BLOCK 1024
+#define MOST_MEMBERS_IN_BLOCK 4096
 #define MOST_KEYS 65536
 
 /* Looking for more would take longer than rechecking what fewer let through. */

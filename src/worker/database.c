@@ -3,10 +3,10 @@
  *		Commands that need a database alone: its audit writer steps aside.
  *
  * CREATE DATABASE needs its template without sessions, DROP, RENAME and SET TABLESPACE the
- *database. The writer is one.  It is kept away from before the command until the end of the
- *transaction, when the locks that the command takes on the database are given back, too; a failed
- *command and a backend that dies end it as well.  Other sessions of the database are core's to
- *refuse.
+ * database. The writer is one.  It is kept away from before the command until the end of the
+ * transaction, when the locks that the command takes on the database are given back, too; a failed
+ * command and a backend that dies end it as well.  Other sessions of the database are core's to
+ * refuse.
  *
  * Only who might run the command can send the writer away.
  */

@@ -3,8 +3,8 @@
  *		The process that sees to it that each database which needs an audit writer has one.
  *
  * When it starts it sends a writer to every database that is not a template and lets in
- *connections, a few at a time; a writer that finds nothing to guard leaves at once.  Later it is
- *woken when a backend wants a writer (it sees that in the rings), and when one has gone.
+ * connections, a few at a time; a writer that finds nothing to guard leaves at once.  Later it is
+ * woken when a backend wants a writer (it sees that in the rings), and when one has gone.
  *
  * It connects to no database, so it is in nobody's way; of the catalogs it can read pg_database. It
  * keeps no lasting state: another one after it finds the writers attached to their rings.  After a

@@ -3,7 +3,7 @@
  *		A worker's transaction: as the extension's owner, and with errors reported, not raised.
  *
  * A worker must not stop for good after its first error, nor repeat the same one in the log for
- *ever. Details and contexts of errors are left out of the log, for they may hold values.
+ * ever. Details and contexts of errors are left out of the log, for they may hold values.
  */
 #include "postgres.h"
 

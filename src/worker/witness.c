@@ -3,19 +3,19 @@
  *		What the audit writer says of itself: that it started, stopped, and what nobody witnessed.
  *
  * A start without the stop of the writer before means a crash: what was in the ring is lost.  That
- *is exact, for the stop is the last record of a writer that has drained its ring, and a writer that
- * dies while the server goes on is followed by another on the same ring.
+ * is exact, for the stop is the last record of a writer that has drained its ring, and a writer
+ * that dies while the server goes on is followed by another on the same ring.
  *
  * Did the server run without us?  Each run that ends in order, and each recovery after a crash,
- *leaves one shutdown checkpoint in the WAL, also when the run wrote nothing else.  The records of a
- *writer tell their place in the WAL.  After the stop at a shutdown, and after a start that ended in
- *a crash, there must be exactly one such checkpoint until now, after any other stop none.  One more
- *ends a run in which no writer of this database took part.  The launcher leaves a mark in the WAL
- *when it starts, so a run without a mark was one without the library (or one that ended before the
- *launcher began), and a run with it one in which the writer found no slot, no ring or no time. This
- *needs no clock and no files of our own, but WAL: where that has been recycled already, nothing can
- *be said, and after an orderly stop the record says that.  While nothing is guarded nobody needs to
- *watch.
+ * leaves one shutdown checkpoint in the WAL, also when the run wrote nothing else.  The records of
+ * a writer tell their place in the WAL.  After the stop at a shutdown, and after a start that
+ * ended in a crash, there must be exactly one such checkpoint until now, after any other stop
+ * none.  One more ends a run in which no writer of this database took part.  The launcher leaves a
+ * mark in the WAL when it starts, so a run without a mark was one without the library (or one that
+ * ended before the launcher began), and a run with it one in which the writer found no slot, no
+ * ring or no time. This needs no clock and no files of our own, but WAL: where that has been
+ * recycled already, nothing can be said, and after an orderly stop the record says that.  While
+ * nothing is guarded nobody needs to watch.
  */
 #include "postgres.h"
 
@@ -32,6 +32,7 @@
 
 #include "audit/record.h"
 #include "audit/seal.h"
+#include "audit/segment.h"
 #include "compat.h"
 #include "worker/witness.h"
 
@@ -107,18 +108,19 @@ take_words(const RecordFields *fields)
 static void
 search_segment(const uint8 *at, const uint8 *end)
 {
-	while (end - at >= 4)
+	const uint8 *record;
+	Size length;
+
+	while (segment_next_record(&at, end, &record, &length))
 	{
-		Size length = (Size) at[0] << 24 | (Size) at[1] << 16 | (Size) at[2] << 8 | at[3];
 		RecordFields fields;
 
-		at += 4;
-		if (length > end - at)
-			elog(ERROR, "a segment of the audit log is damaged");
-		if (record_parse(at, length, &fields) && fields.value[FIELD_KIND].number == RECORD_WRITER)
+		if (record_parse(record, length, &fields) &&
+		    fields.value[FIELD_KIND].number == RECORD_WRITER)
 			take_words(&fields);
-		at += length;
 	}
+	if (at != end)
+		elog(ERROR, "a segment of the audit log is damaged");
 }
 
 void

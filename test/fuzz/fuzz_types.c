@@ -5,9 +5,9 @@
  *		fuzz_types TARGET SEED COUNT [FIRST]
  *
  * Input number i of a target depends only on SEED and i, so that one failing input is repeated
- *with COUNT 1 and FIRST i. An input must be refused with a fitting SQLSTATE and a hint, or
- *give a value that comes back byte for byte through each of its forms and that answers like a naive
- *reading of the rules. The sanitizers watch memory.
+ * with COUNT 1 and FIRST i. An input must be refused with a fitting SQLSTATE and a hint, or give a
+ * value that comes back byte for byte through each of its forms and that answers like a naive
+ * reading of the rules. The sanitizers watch memory.
  *
  * Copyright (c) 2026, privacy_guard contributors
  */

@@ -573,7 +573,7 @@ foreach my $role (qw(app owner steward super postgres))
 		ok($out eq '' || $out =~ /^BEGIN$/m, "$role reads nothing: $sql");
 		like(
 			$err,
-			qr/ERROR:  (must be a member of role|permission denied|table "\w+" is (read|written) by|no function of|system catalog)/,
+			qr/ERROR:  (must be a member of role|permission denied|table "\w+" is (read|written) by|no function of|records are made by|system catalog)/,
 			'... and hears of it');
 		unlike($err, qr/6955b900|\\x/, '... and of nothing else');
 	}
