@@ -560,9 +560,10 @@ say_at_abort(void)
 	say_all_kept();
 	end_said_early(1, true);
 	spoken_for = denial_reserve; /* an error may have left more behind */
-	if (must_wait() && !gave_up && !proc_exit_inprogress && !IsParallelWorker())
+	if (must_wait() && !proc_exit_inprogress && !IsParallelWorker())
 	{
-		(void) audit_ring_wait(audit_ring_pushed(), false);
+		if (!gave_up)
+			(void) audit_ring_wait(audit_ring_pushed(), false);
 		waited_for = audit_ring_pushed();
 	}
 	gave_up = false;
