@@ -86,7 +86,8 @@ static SaidEarly *said_early = NULL;
 static Size spoken_for = 0;     /* of what the ring has reserved for us */
 static Size denial_reserve = 0; /* of that, for a refusal */
 static RingPosition waited_for = 0;
-static bool gave_up = false; /* the commit has waited in vain, so the abort after it need not */
+static bool gave_up = false;  /* the commit has waited in vain, so the abort after it need not */
+static bool tampered = false; /* the transaction may have locked what the writer needs */
 static LastDenial last_denial;
 
 static void end_of_transaction(XactEvent event, void *arg);
@@ -440,6 +441,7 @@ errdenial(Oid relation, const char *reason)
 int
 errtamper(Oid relation, const char *reason)
 {
+	tampered = true;
 	return deny(RECORD_TAMPER, relation, reason);
 }
 
@@ -560,13 +562,14 @@ say_at_abort(void)
 	say_all_kept();
 	end_said_early(1, true);
 	spoken_for = denial_reserve; /* an error may have left more behind */
-	if (must_wait() && !proc_exit_inprogress && !IsParallelWorker())
+	/* Locks are still held; a command that was refused may have taken those of the log. */
+	if (must_wait() && !tampered && !proc_exit_inprogress && !IsParallelWorker())
 	{
 		if (!gave_up)
 			(void) audit_ring_wait(audit_ring_pushed(), false);
 		waited_for = audit_ring_pushed();
 	}
-	gave_up = false;
+	gave_up = tampered = false;
 	settle_reserve();
 }
 
@@ -582,6 +585,7 @@ end_of_transaction(XactEvent event, void *arg)
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_PREPARE:
 			end_said_early(1, false);
+			tampered = false;
 			settle_reserve();
 			break;
 		case XACT_EVENT_ABORT:
