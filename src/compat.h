@@ -53,16 +53,24 @@
 
 /* PostgreSQL 16 took the permissions that are asked for out of the range table. */
 #if PG_VERSION_NUM >= 160000
+typedef RTEPermissionInfo CompatPermissions;
 #define compat_rte_is_named(rte) ((rte)->perminfoindex != 0)
-#define compat_rte_columns(plan, rte)                                                              \
-	compat_permission_columns(getRTEPermissionInfo((plan)->permInfos, (rte)))
-#define compat_permission_columns(info)                                                            \
-	bms_union(bms_union((info)->selectedCols, (info)->insertedCols), (info)->updatedCols)
+#define compat_rte_permissions(plan, rte) getRTEPermissionInfo((plan)->permInfos, (rte))
 #else
+typedef RangeTblEntry CompatPermissions;
 #define compat_rte_is_named(rte) ((rte)->requiredPerms != 0)
-#define compat_rte_columns(plan, rte)                                                              \
-	bms_union(bms_union((rte)->selectedCols, (rte)->insertedCols), (rte)->updatedCols)
+#define compat_rte_permissions(plan, rte) (rte)
 #endif
+
+/* The columns that are read or written; it may be the plan's own set. */
+static inline const Bitmapset *
+compat_columns(const CompatPermissions *permissions)
+{
+	if (permissions->insertedCols == NULL && permissions->updatedCols == NULL)
+		return permissions->selectedCols;
+	return bms_union(bms_union(permissions->selectedCols, permissions->insertedCols),
+	                 permissions->updatedCols);
+}
 
 /* Waits of extensions have names since PostgreSQL 17. */
 #if PG_VERSION_NUM >= 170000

@@ -69,7 +69,7 @@ typedef struct TableUse
 {
 	FrameTable *entry;
 	Oid named; /* the relation that the statement names */
-	Bitmapset *columns;
+	const Bitmapset *columns;
 	const char *operation;
 } TableUse;
 
@@ -252,13 +252,19 @@ add_columns(TableUse *use, Oid relid, const Bitmapset *columns)
 
 	if (!OidIsValid(use->named))
 		use->named = relid;
+	if (relid == use->named)
+	{
+		use->columns = use->columns == NULL ? columns : bms_union(use->columns, columns);
+		return;
+	}
 	while ((i = bms_next_member(columns, i)) >= 0)
 	{
 		AttrNumber number = i + FirstLowInvalidHeapAttributeNumber;
 
-		if (relid != use->named && number > 0)
+		if (number > 0)
 			number = get_attnum(use->named, get_attname(relid, number, false));
-		use->columns = bms_add_member(use->columns, number - FirstLowInvalidHeapAttributeNumber);
+		use->columns = bms_union(use->columns,
+		                         bms_make_singleton(number - FirstLowInvalidHeapAttributeNumber));
 	}
 }
 
@@ -272,12 +278,9 @@ find_columns(Frame *frame, TableUse *uses)
 	{
 		RangeTblEntry *rte = lfirst_node(RangeTblEntry, cell);
 		TableUse *use = rte->rtekind == RTE_RELATION ? use_of(frame, uses, rte->relid) : NULL;
-		Bitmapset *columns;
 
-		if (use == NULL || !compat_rte_is_named(rte))
-			continue;
-		columns = compat_rte_columns(plan, rte);
-		add_columns(use, rte->relid, columns);
+		if (use != NULL && compat_rte_is_named(rte))
+			add_columns(use, rte->relid, compat_columns(compat_rte_permissions(plan, rte)));
 	}
 }
 
@@ -406,6 +409,15 @@ check_open(const Frame *frame)
 			elog(ERROR, "privacy_guard: the record of this execution is closed");
 }
 
+static bool
+is_frame_recorded(const Frame *frame)
+{
+	for (int i = 0; i < frame->n_tables; i++)
+		if (is_recorded(frame, &frame->tables[i]))
+			return true;
+	return false;
+}
+
 void
 collect_open(Frame *frame)
 {
@@ -416,6 +428,8 @@ collect_open(Frame *frame)
 	if (frame->collects || frame->explain_only || !trail_is_on())
 		return;
 	frame->collects = true;
+	if (!is_frame_recorded(frame))
+		return;
 	collect_number(frame);
 	if (frame->query != NULL)
 	{

@@ -106,11 +106,12 @@ frame_forget(void *arg)
 	policy_unpin(frame->pin);
 }
 
+/* Its memory is of the size that comes back without malloc(). */
 static Frame *
 frame_create(QueryDesc *query)
 {
 	MemoryContext context =
-	    AllocSetContextCreate(CurrentMemoryContext, "privacy_guard frame", ALLOCSET_SMALL_SIZES);
+	    AllocSetContextCreate(CurrentMemoryContext, "privacy_guard frame", ALLOCSET_DEFAULT_SIZES);
 	Frame *frame = MemoryContextAllocZero(context, sizeof(Frame));
 	MemoryContextCallback *callback = MemoryContextAlloc(context, sizeof(*callback));
 
