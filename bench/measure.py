@@ -36,6 +36,7 @@ class Server:
     def __init__(self, root, name, libraries="", settings=""):
         self.data = os.path.join(root, name)
         self.libraries, self.settings = libraries, settings
+        self.changed = {}
 
     def init(self, like=None):
         if like is None:
@@ -51,6 +52,12 @@ class Server:
     def ctl(self, *action):
         run("pg_ctl", "-D", self.data, "-l", self.data + ".log", "-w", "-m", "fast", *action)
 
+    def load(self, libraries):
+        """From a restart on."""
+        with open(os.path.join(self.data, "postgresql.conf"), "a", encoding="utf8") as conf:
+            conf.write(f"shared_preload_libraries = '{libraries}'\n")
+        self.ctl("restart")
+
     def stop(self):
         if os.path.exists(os.path.join(self.data, "postmaster.pid")):
             self.ctl("stop")
@@ -62,12 +69,27 @@ class Server:
         args += ["-f", os.path.join(HERE, "sql", file)] if file else ["-c", command]
         return run(*args)
 
+    def change(self, setting, value):
+        """Of the whole server; returns when new sessions have it."""
+        if self.changed.get(setting) == value:
+            return
+        self.sql("postgres", f"ALTER SYSTEM SET {setting} = '{value}'")
+        self.sql("postgres", "SELECT pg_reload_conf()")
+        while self.sql("postgres", f"SHOW {setting}").strip() != value:
+            time.sleep(0.02)
+        self.changed[setting] = value
+
 
 class System:
-    """A way to do it: where it runs, and which scripts differ from everybody's."""
+    """A way to do it: where it runs, which scripts differ from everybody's, and how durable its audit is."""
 
-    def __init__(self, title, server, database, suffix=None):
+    def __init__(self, title, server, database, suffix=None, durability=None):
         self.title, self.server, self.database, self.suffix = title, server, database, suffix
+        self.durability = durability
+
+    def begin(self):
+        if self.durability:
+            self.server.change("privacy_guard.audit_durability", self.durability)
 
     def script(self, name):
         for candidate in (f"{name}_{self.suffix}.sql", f"{name}.sql"):
@@ -78,6 +100,7 @@ class System:
 
     def pgbench(self, script, *args, options=""):
         """Transactions a second, without the time to connect."""
+        self.begin()
         out = run("pgbench", "-n", "-M", "prepared", "-h", self.server.data, "-U", "bench_app",
                   "-D", f"customers={ARGS.customers}", "-f", self.script(script), *args, self.database,
                   env={"PGOPTIONS": options}, may_fail=True)
@@ -92,6 +115,7 @@ class Session:
     """An open connection through psql."""
 
     def __init__(self, system):
+        system.begin()
         self.process = subprocess.Popen(
             ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", system.server.data, "-U", "bench_app", "-d", system.database],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1)
@@ -126,15 +150,22 @@ def progress(text):
 # ---- workloads -------------------------------------------------------------------------------------
 
 SERIAL = "-c max_parallel_workers_per_gather=0"
-LAZY = "-c synchronous_commit=off"  # what the disk does with a commit would hide everything else
+
+
+RLS = ("RLS, EXISTS", "RLS, function")
+AUDITS = ("pgaudit", "INSERT per read")
+GUARD = ("audit off", "async")
+DURABLE = ("transaction", "disclosure")
 
 
 class Workload:
-    """Queries are timed, in seconds; loads are counted, in transactions a second."""
+    """Queries are timed, in seconds; loads are counted, in transactions a second. Besides plain, the
+    systems of these titles are asked. What the disk does with a commit would hide everything else:
+    only where it is told to, fsync is on."""
 
-    def __init__(self, title, script, kind, clients=1, options="", target="", insert=False):
-        self.title, self.script, self.kind, self.target = title, script, kind, target
-        self.clients, self.options, self.insert = clients, options, insert
+    def __init__(self, title, script, kind, titles, clients=1, options="", target="", fsync="off"):
+        self.title, self.script, self.kind, self.titles = title, script, kind, titles
+        self.clients, self.options, self.target, self.fsync = clients, options, target, fsync
 
     def once(self, system):
         if self.kind == "query":
@@ -146,11 +177,10 @@ class Workload:
         return system.pgbench(self.script, "-T", str(ARGS.seconds), "-c", str(self.clients),
                               "-j", str(min(2, self.clients)), options=self.options)
 
-    def skips(self, system):
-        return system.suffix == "insert" and not self.insert
-
     def measure(self, systems):
-        systems = [s for s in systems if not self.skips(s)]
+        systems = [s for s in systems if s.title == "plain" or s.title in self.titles]
+        for system in systems:
+            system.server.change("fsync", self.fsync)
         found = {s.title: [] for s in systems}
         slow = set()
         for system in systems:  # caches of the server and the machine
@@ -169,32 +199,40 @@ class Workload:
 
 
 WORKLOADS = [
-    Workload("count(*), serial", "count", "query", options=SERIAL, target="≤ 1.4"),
-    Workload("count(*), parallel", "count", "query", target="≤ 1.4"),
-    Workload("count(*), uuid keys, serial", "count_uuid", "query", options=SERIAL),
-    Workload("aggregate, one table", "aggregate", "query", target="≤ 1.15"),
-    Workload("join and aggregate, two tables", "join_two", "query", target="≤ 1.15"),
-    Workload("join and aggregate, three tables, one through its parent", "join_via", "query", target="≤ 1.15"),
-    Workload("aggregate, every row through its parent", "aggregate_via", "query"),
-    Workload("point select, 1 client", "point", "load", target="≥ 0.90", insert=True),
-    Workload("point select, 4 clients", "point", "load", clients=4, target="≥ 0.80", insert=True),
-    Workload("point select, uuid keys, 1 client", "point_uuid", "load", insert=True),
-    Workload("100-row range, 1 client", "range", "load", target="≥ 0.80", insert=True),
-    Workload("100-row range, uuid keys, 1 client", "range_uuid", "load", insert=True),
-    Workload("BEGIN, SET LOCAL, point select, COMMIT, 4 clients", "transaction", "load", clients=4, insert=True),
-    Workload("update, select, insert (pgbench -N), 1 client", "write", "load", options=LAZY, target="≥ 0.85"),
+    Workload("count(*), serial", "count", "query", RLS + ("pgaudit",) + GUARD + DURABLE, options=SERIAL,
+             target="≤ 1.4, 1.7"),
+    Workload("count(*), parallel", "count", "query", RLS + GUARD, target="≤ 1.4, 1.7"),
+    Workload("count(*), uuid keys, serial", "count_uuid", "query", RLS + GUARD, options=SERIAL),
+    Workload("aggregate, one table", "aggregate", "query", RLS + GUARD, target="≤ 1.15"),
+    Workload("join and aggregate, two tables", "join_two", "query", RLS + GUARD, target="≤ 1.15"),
+    Workload("join and aggregate, three tables, one through its parent", "join_via", "query", RLS + GUARD,
+             target="≤ 1.15"),
+    Workload("aggregate, every row through its parent", "aggregate_via", "query", ("RLS, EXISTS",) + GUARD),
+    Workload("point select, 1 client", "point", "load", RLS + AUDITS + GUARD + DURABLE, target="≥ 0.90"),
+    Workload("point select, 4 clients", "point", "load", RLS + AUDITS + GUARD + DURABLE, clients=4, target="≥ 0.80"),
+    Workload("point select, uuid keys, 1 client", "point_uuid", "load", RLS + GUARD),
+    Workload("100-row range, 1 client", "range", "load", RLS + AUDITS + GUARD + DURABLE, target="≥ 0.80"),
+    Workload("100-row range, uuid keys, 1 client", "range_uuid", "load", GUARD),
+    Workload("BEGIN, SET LOCAL, point select, COMMIT, 4 clients", "transaction", "load", GUARD, clients=4),
+    Workload("BEGIN, point select, COMMIT, 4 clients", "durable", "load", AUDITS[1:] + GUARD[1:] + DURABLE, clients=4,
+             target="transaction ≥ 0.45"),
+    Workload("BEGIN, point select, COMMIT, 16 clients", "durable", "load", AUDITS[1:] + GUARD[1:] + DURABLE, clients=16,
+             target="transaction ≥ 0.60"),
+    Workload("the same with fsync, 4 clients", "durable", "load", AUDITS[1:] + DURABLE, clients=4, fsync="on"),
+    Workload("the same with fsync, 16 clients", "durable", "load", AUDITS[1:] + DURABLE, clients=16, fsync="on"),
+    Workload("update, select, insert (pgbench -N), 1 client", "write", "load",
+             RLS + ("pgaudit",) + GUARD + DURABLE[:1], target="≥ 0.85"),
 ]
 
 
 def unguarded(plain, guard):
     """The library's cost for a table that it does not guard."""
-    return Workload("point select on an unguarded table, 1 client", "unguarded", "load",
-                    target="≥ 0.98").measure([plain, guard])
+    return Workload("point select on an unguarded table, 1 client", "unguarded", "load", GUARD).measure([plain, guard])
 
 
 def cold(systems):
     """The first count(*) after a restart; the machine still has the files in memory."""
-    work = Workload("first count(*) after a restart, serial", "count", "query", options=SERIAL)
+    work = Workload("first count(*) after a restart, serial", "count", "query", GUARD, options=SERIAL)
     found = {s.title: [] for s in systems}
     for _ in range(3):
         for system in systems:
@@ -252,6 +290,53 @@ def memory(system):
     return idle, busy
 
 
+# ---- the audit log itself ---------------------------------------------------------------------------
+
+def tree_size(system):
+    """Everything that was said so far is sealed by then."""
+    return int(system.server.sql(system.database, "SELECT sum(tree_size) FROM privacy_guard.audit_tree_head()"))
+
+
+def processor_seconds(pid):
+    with open(f"/proc/{pid}/stat", encoding="utf8") as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def audit_log(system, out):
+    """How fast its writer and its verification are. The writer by its processor time, merging
+    included, because no load here keeps it busy."""
+    progress("audit log")
+    writer = int(system.server.sql(system.database, """
+        SELECT pid FROM pg_stat_activity
+         WHERE datname = current_database() AND backend_type LIKE 'privacy_guard audit writer%'"""))
+    size, used = tree_size(system), processor_seconds(writer)
+    system.pgbench("point", "-T", str(5 * ARGS.seconds), "-c", "4", "-j", "2")
+    sealed = tree_size(system) - size
+    used = processor_seconds(writer) - used
+    begun = time.monotonic()
+    if system.server.sql(system.database, "SELECT bool_and(ok) FROM privacy_guard.verify_audit_log()").strip() != "t":
+        raise RuntimeError("verify_audit_log()")
+    verified = tree_size(system) / (time.monotonic() - begun)
+    out("| audit log | | to reach |\n|---|---|---|")
+    out(f"| records sealed in a second of the writer's processor time | {sealed / used:,.0f} | ≥ 100,000 |")
+    out(f"| leaves verified in a second | {verified:,.0f} | ≥ 500,000 |")
+
+
+def long_log(server, out):
+    """Who saw one subject, among the accesses of a year."""
+    progress(f"a log of {ARGS.log:,} records")
+    server.sql("postgres", "CREATE DATABASE year")
+    server.sql("year", file="year.sql", generator=os.path.join(HERE, "audit_log.py"), records=ARGS.log,
+               subjects=max(1, ARGS.log // 10))
+    server.load("")
+    server.sql("year", "ALTER TABLE privacy_guard.audit_segment ATTACH PARTITION year "
+                       "FOR VALUES FROM ('2025-01-01') TO ('2026-01-02')")
+    server.load("privacy_guard")
+    tps = System("async", server, "year", durability="async").pgbench("accesses", "-t", "50")
+    out(f"\n| accesses_to() of one subject, among {ARGS.log:,} records | {1000 / tps:.0f} ms |\n|---|---|")
+
+
 # ---- growth ----------------------------------------------------------------------------------------
 
 def growth_of_subjects(plain_server, guard_server, sizes):
@@ -264,13 +349,14 @@ def growth_of_subjects(plain_server, guard_server, sizes):
             server.sql(database, file="growth.sql", customers=size)
             if title == "guard":
                 server.sql(database, file="growth_guard.sql", customers=size)
-            pair.append(System(title, server, database))
+            pair.append(System("plain", server, database) if title == "plain" else
+                        System("async", server, database, durability="async"))
         saved, ARGS.customers = ARGS.customers, size
         # Every subject is in the cache, as far as it fits.
         pair[1].pgbench("count", "-t", "1")
-        found = Workload("", "point", "load").measure(pair)
+        found = Workload("", "point", "load", GUARD).measure(pair)
         ARGS.customers = saved
-        yield f"{size:,} subjects", found["guard"] / found["plain"], found["plain"], found["guard"]
+        yield f"{size:,} subjects", found["async"] / found["plain"], found["plain"], found["async"]
         for system in pair:
             system.server.sql("postgres", f"DROP DATABASE growth_{size}")
 
@@ -285,7 +371,7 @@ def growth_of_rules(plain, guard, sizes):
                    privacy_guard.grant_purpose('p' || n, 'bench_app')
               FROM generate_series({done + 1}, {size}) n""")
         done = size
-        found = Workload("", "point", "load").measure([plain, guard])
+        found = Workload("", "point", "load", GUARD).measure([plain, guard])
         yield (f"{size:,} purposes and rules", found[guard.title] / found[plain.title],
                found[plain.title], found[guard.title])
 
@@ -344,19 +430,25 @@ def prepare(root):
     base.sql("rls_function", file="rls_function.sql")
     progress("privacy_guard")
     guard.sql("plain", file="privacy_guard.sql")
+    guard.sql("postgres", "CREATE DATABASE unaudited TEMPLATE plain")
+    guard.sql("plain", file="protect.sql", audit_level="subject")
+    guard.sql("unaudited", file="protect.sql", audit_level="none")
     for server in SERVERS:
         server.sql("plain", "CHECKPOINT")
     return [System("plain", base, "plain", "set"), System("RLS, EXISTS", base, "rls_exists", "rls"),
             System("RLS, function", base, "rls_function", "rls"), System("pgaudit", audit, "plain", "set"),
             System("INSERT per read", base, "plain", "insert"),
-            System("privacy_guard", guard, "plain", "privacy_guard")]
+            System("audit off", guard, "unaudited", "privacy_guard"),
+            *(System(d, guard, "plain", "privacy_guard", d) for d in ("async", "transaction", "disclosure"))]
 
 
 def main(out):
     systems = prepare(ARGS.root)
-    plain, guard = systems[0], systems[-1]
+    by_title = {s.title: s for s in systems}
+    plain, guard = by_title["plain"], by_title["async"]
     wanted = [w for w in WORKLOADS if not ARGS.only or re.search(ARGS.only, w.script)]
-    out(f"{datetime.date.today()}, {machine()}; {ARGS.customers:,} customers, {ARGS.rounds} rounds.\n")
+    out(f"{datetime.date.today()}, {machine()}; {ARGS.customers:,} customers, {ARGS.rounds} rounds; "
+        f"load average {os.getloadavg()[0]:.1f} before the first.\n")
     for kind, unit in (("query", "time, as a multiple of plain's (less is better)"),
                        ("load", "transactions a second, as a share of plain's (more is better)")):
         out(f"| {unit} | plain | " + " | ".join(s.title for s in systems[1:]) + " | to reach |")
@@ -369,22 +461,24 @@ def main(out):
             out(row("point select, unguarded table, 1 client", kind, unguarded(plain, guard), systems, "≥ 0.98"))
         out("")
     if not ARGS.only:
-        one_backend(systems, out)
+        audit_log(guard, out)
+        one_backend(by_title, out)
         restart(plain, guard, out)
+    if ARGS.log:
+        long_log(guard.server, out)
     if ARGS.growth:
-        grow(systems, out)
+        grow(plain, guard, out)
 
 
 def one_backend(systems, out):
-    plain, exists, function, _, _, guard = systems
     change = "UPDATE consent SET status = 'withdrawn' WHERE customer_id = {} AND purpose = 'service'"
-    out("| withdrawal to invisibility | READ COMMITTED, prepared | open REPEATABLE READ transaction |\n|---|---|---|")
-    for system, withdraw in ((exists, change), (function, change),
-                             (guard, "SELECT privacy_guard.withdraw_consent('{}', 'service')")):
-        out(f"| {system.title} | " + " | ".join(statements_until_gone(system, withdraw)) + " |")
+    out("\n| withdrawal to invisibility | READ COMMITTED, prepared | open REPEATABLE READ transaction |\n|---|---|---|")
+    for title, withdraw in (("RLS, EXISTS", change), ("RLS, function", change),
+                            ("async", "SELECT privacy_guard.withdraw_consent('{}', 'service')")):
+        out(f"| {title} | " + " | ".join(statements_until_gone(systems[title], withdraw)) + " |")
     out("\n| private memory of a backend | idle | busy |\n|---|---|---|")
-    for system in (plain, guard):
-        out(f"| {system.title} | " + " | ".join(f"{kb / 1024:.1f} MB" for kb in memory(system)) + " |")
+    for title in ("plain", "async"):
+        out(f"| {title} | " + " | ".join(f"{kb / 1024:.1f} MB" for kb in memory(systems[title])) + " |")
 
 
 def restart(plain, guard, out):
@@ -395,9 +489,8 @@ def restart(plain, guard, out):
         out(f"| {title} | {absolute('query', value)} |")
 
 
-def grow(systems, out):
-    plain, guard = systems[0], systems[-1]
-    out("\n| growth, point select, 1 client | share of plain | plain | privacy_guard |\n|---|---|---|---|")
+def grow(plain, guard, out):
+    out("\n| growth, point select, 1 client | share of plain | plain | async |\n|---|---|---|---|")
     subjects = [n for n in (10_000, 100_000, 1_000_000, 10_000_000) if n <= ARGS.growth]
     for title, ratio, a, b in [*growth_of_subjects(plain.server, guard.server, subjects),
                                *growth_of_rules(plain, guard, (1, 100, 10_000))]:
@@ -412,9 +505,11 @@ def arguments():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=1, help="of each round of a load")
     parser.add_argument("--patience", type=float, default=3, help="a query that takes more seconds is asked twice")
-    parser.add_argument("--limit", type=int, default=20, help="and given up after so many")
+    parser.add_argument("--limit", type=int, default=10, help="and given up after so many")
     parser.add_argument("--cache", default="256MB", help="privacy_guard.consent_cache_size")
     parser.add_argument("--only", metavar="REGEX", help="the workloads whose script in bench/load matches")
+    parser.add_argument("--log", type=int, nargs="?", const=10_000_000, default=0, metavar="RECORDS",
+                        help="also who saw one subject, in an audit log of so many records")
     parser.add_argument("--growth", type=int, nargs="?", const=1_000_000, default=0, metavar="SUBJECTS",
                         help="also with 10,000 up to this many subjects, and up to 10,000 purposes and rules")
     return parser.parse_args()
