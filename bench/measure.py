@@ -218,8 +218,10 @@ WORKLOADS = [
              target="transaction ≥ 0.45"),
     Workload("BEGIN, point select, COMMIT, 16 clients", "durable", "load", AUDITS[1:] + GUARD[1:] + DURABLE, clients=16,
              target="transaction ≥ 0.60"),
-    Workload("the same with fsync, 4 clients", "durable", "load", AUDITS[1:] + DURABLE, clients=4, fsync="on"),
-    Workload("the same with fsync, 16 clients", "durable", "load", AUDITS[1:] + DURABLE, clients=16, fsync="on"),
+    Workload("the same with fsync, 4 clients", "durable", "load", AUDITS[1:] + DURABLE, clients=4, fsync="on",
+             target="transaction ≥ 0.45"),
+    Workload("the same with fsync, 16 clients", "durable", "load", AUDITS[1:] + DURABLE, clients=16, fsync="on",
+             target="transaction ≥ 0.60"),
     Workload("update, select, insert (pgbench -N), 1 client", "write", "load",
              RLS + ("pgaudit",) + GUARD + DURABLE[:1], target="≥ 0.85"),
 ]
