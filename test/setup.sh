@@ -71,7 +71,8 @@ as_user()
 	(cd "$work/tree" && exec "${become[@]}" env -i \
 		PATH="${bindir:+$bindir:}$PATH" HOME="$work/home" TMPDIR="$work/tmp" LC_ALL=C.UTF-8 \
 		PG_CONFIG="${bindir:+$bindir/}pg_config" PRIVACY_GUARD_CACHE="$cache" OUT="${OUT-}" \
-		ONLY="${ONLY-}" CI="${CI-}" MAKEFLAGS="$MAKEFLAGS" "$@" < /dev/null)
+		ONLY="${ONLY-}" CI="${CI-}" PRIVACY_GUARD_CRASH_ROUNDS="${PRIVACY_GUARD_CRASH_ROUNDS-}" \
+		MAKEFLAGS="$MAKEFLAGS" "$@" < /dev/null)
 }
 
 # own_postgres: builds the extension into a copy of PostgreSQL in $work/pg, whose programs then lead.

@@ -112,11 +112,12 @@ for my $statement ('SELECT id, %s FROM person ORDER BY id;',
 
 	$client = client('client' . ++$n);
 	# What it has received it prints nowhere until it is through, and then there is nobody to read.
+	$backend = backend_of($client->{name}, 'idle');
 	say_to(
 		$client,
 		"\\o | sleep 600\n" . sprintf $statement,
 		q{repeat('x', 3000000)});
-	$backend = backend_of($client->{name}, 'active');
+	eventually(sub { last_query($backend) =~ /person/ });
 	eventually(sub { backend_of($client->{name}, 'ClientWrite') })
 	  if $statement =~ /COPY/;
 	kill 'KILL', $client->{pid};

@@ -9,7 +9,8 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Time::HiRes qw(usleep);
 
-our @EXPORT = qw(audited_node eventually client client_log say_to wait_for
+our @EXPORT =
+  qw(audited_node last_query eventually client client_log say_to wait_for
   backend_of on_record denials_of log_is_sound);
 
 # The same superuser whoever runs the tests.
@@ -132,6 +133,14 @@ sub backend_of
 			$pid ne '';
 		});
 	return $pid;
+}
+
+# What a backend runs, or ran last.
+sub last_query
+{
+	my ($pid) = @_;
+	return $node->safe_psql('template1',
+		"SELECT query FROM pg_stat_activity WHERE pid = $pid");
 }
 
 # ---- the log
