@@ -265,7 +265,6 @@ access_open(MemoryContext context, const AccessStart *start)
 	access->worker_part = start->worker_part;
 	access->execution = start->execution;
 	access->exempt = start->exempt;
-	access->category = start->category;
 	access->number = access->few;
 	access->max_numbers = ACCESS_FEW;
 	make_prefix(access, start);

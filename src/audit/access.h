@@ -46,7 +46,7 @@ typedef struct Access
 	StringInfoData keys[3]; /* by AuditKeyBlock, from AUDIT_BLOCK_INT on */
 	int n_keys[3];
 	Size last_length[3];
-	int32 category;
+	int32 category; /* of the keys: their judge knows it */
 	uint8 *scratch; /* the blocks of the message */
 	Size scratch_size;
 } Access;
@@ -68,7 +68,6 @@ typedef struct AccessStart
 	int64 fingerprint;
 	const char *exempt;
 	bool by_subject;
-	int32 category;
 	bool worker_part;
 } AccessStart;
 

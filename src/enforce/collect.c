@@ -386,7 +386,6 @@ open_access(Frame *frame, const TableUse *use)
 	    .fingerprint = frame->fingerprint,
 	    .exempt = exemption_name(frame, entry),
 	    .by_subject = entry->table->audit_level == AUDIT_SUBJECT,
-	    .category = entry->table->category,
 	    .worker_part = IsParallelWorker(),
 	};
 

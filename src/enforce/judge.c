@@ -46,42 +46,47 @@ judge_init(Judge *judge, Frame *frame, FrameTable *entry)
 		entry->access->category = judge->spec->category;
 }
 
-static int64
-number_of(const Judge *judge, Oid type, Datum value)
+/* Integer keys of every width; false for the others. */
+static inline bool
+integer_key(Oid type, Datum value, int64 *key)
 {
 	switch (type)
 	{
 		case INT8OID:
-			return subject_number_int(&judge->reader, DatumGetInt64(value));
+			*key = DatumGetInt64(value);
+			return true;
 		case INT4OID:
-			return subject_number_int(&judge->reader, DatumGetInt32(value));
+			*key = DatumGetInt32(value);
+			return true;
 		case INT2OID:
-			return subject_number_int(&judge->reader, DatumGetInt16(value));
+			*key = DatumGetInt16(value);
+			return true;
 		default:
-			return subject_number_single(&judge->reader);
+			return false;
 	}
+}
+
+static int64
+number_of(const Judge *judge, Oid type, Datum value)
+{
+	int64 key;
+
+	return integer_key(type, value, &key) ? subject_number_int(&judge->reader, key)
+	                                      : subject_number_single(&judge->reader);
 }
 
 static SubjectFacts
 read_facts(Judge *judge, Oid type, Datum value)
 {
-	switch (type)
-	{
-		case INT8OID:
-			return subject_facts_int(&judge->reader, DatumGetInt64(value));
-		case INT4OID:
-			return subject_facts_int(&judge->reader, DatumGetInt32(value));
-		case INT2OID:
-			return subject_facts_int(&judge->reader, DatumGetInt16(value));
-		case UUIDOID:
-			return subject_facts_uuid(&judge->reader, DatumGetUUIDP(value)->data);
-		default:
-		{
-			struct varlena *text = PG_DETOAST_DATUM_PACKED(value);
+	struct varlena *text;
+	int64 key;
 
-			return subject_facts_text(&judge->reader, VARDATA_ANY(text), VARSIZE_ANY_EXHDR(text));
-		}
-	}
+	if (integer_key(type, value, &key))
+		return subject_facts_int(&judge->reader, key);
+	if (type == UUIDOID)
+		return subject_facts_uuid(&judge->reader, DatumGetUUIDP(value)->data);
+	text = PG_DETOAST_DATUM_PACKED(value);
+	return subject_facts_text(&judge->reader, VARDATA_ANY(text), VARSIZE_ANY_EXHDR(text));
 }
 
 static SubjectFacts
@@ -189,32 +194,24 @@ judge_permits(Judge *judge, const Datum *value, const bool *null, Snapshot snaps
 static void
 record_key(Access *access, const JudgedSubject *subject)
 {
-	switch (subject->type)
+	struct varlena *text;
+	int64 key;
+
+	if (integer_key(subject->type, subject->key, &key))
 	{
-		case INT8OID:
-		case INT4OID:
-		case INT2OID:
-		{
-			int64 key = subject->type == INT8OID   ? DatumGetInt64(subject->key)
-			            : subject->type == INT4OID ? DatumGetInt32(subject->key)
-			                                       : DatumGetInt16(subject->key);
-
-			access_add_key(access, AUDIT_BLOCK_INT, &key, sizeof(key));
-			break;
-		}
-		case UUIDOID:
-			access_add_key(access, AUDIT_BLOCK_UUID, DatumGetUUIDP(subject->key)->data, UUID_LEN);
-			break;
-		default:
-		{
-			struct varlena *text = PG_DETOAST_DATUM_PACKED(subject->key);
-
-			access_add_key(access, AUDIT_BLOCK_TEXT, VARDATA_ANY(text),
-			               Min(VARSIZE_ANY_EXHDR(text), PG_UINT16_MAX));
-			if ((Pointer) text != DatumGetPointer(subject->key))
-				pfree(text);
-		}
+		access_add_key(access, AUDIT_BLOCK_INT, &key, sizeof(key));
+		return;
 	}
+	if (subject->type == UUIDOID)
+	{
+		access_add_key(access, AUDIT_BLOCK_UUID, DatumGetUUIDP(subject->key)->data, UUID_LEN);
+		return;
+	}
+	text = PG_DETOAST_DATUM_PACKED(subject->key);
+	access_add_key(access, AUDIT_BLOCK_TEXT, VARDATA_ANY(text),
+	               Min(VARSIZE_ANY_EXHDR(text), PG_UINT16_MAX));
+	if ((Pointer) text != DatumGetPointer(subject->key))
+		pfree(text);
 }
 
 void

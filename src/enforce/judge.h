@@ -29,10 +29,10 @@ typedef struct Judge
 	Oid type[MAX_SUBJECT_COLUMNS + 1]; /* base types; the caller sets them for a table's own */
 	SubjectReader reader;
 	bool at_scan; /* the scan says which rows have left it; otherwise all that pass have */
-	bool
-	    in_hand; /* a row has passed and not yet left the scan; others may have been filtered out */
-	struct Judge
-	    *noted; /* this is no judge: the call says that a row of that one is shown to others */
+	/* A row has passed and not yet left the scan; others may have been filtered out. */
+	bool in_hand;
+	/* This is no judge: the call says that a row of that one is shown to others. */
+	struct Judge *noted;
 	int n_judged;
 	JudgedSubject judged[MAX_SUBJECT_COLUMNS];
 } Judge;

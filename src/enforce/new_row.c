@@ -63,14 +63,13 @@ static Frame *
 frame_of_writer(const GuardedRelation *relation)
 {
 	Frame *frame = frame_current();
-	FrameRequest request = {.touched = list_make1_oid(relation->relid)};
 
 	if (frame_table(frame, relation->table->relid) != NULL)
 		return frame;
 	if (exempt_is_cascade(relation->relid) || policy_state() == POLICY_PENDING)
 		return NULL;
 	trail_prepare();
-	frame = frame_prepare(&request);
+	frame = frame_prepare(&(FrameRequest){.touched = list_make1_oid(relation->relid)});
 	if (frame != NULL)
 		collect_open(frame);
 	return frame;
