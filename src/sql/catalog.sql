@@ -56,8 +56,10 @@ CREATE TABLE privacy_guard.guarded_table (
     prior_row_security text NOT NULL CHECK (prior_row_security IN ('off', 'enabled', 'forced')),
     protected_by name NOT NULL DEFAULT session_user,
     protected_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    retention_start name,
     CHECK ((subject_via IS NULL) = (cardinality(subject_columns) > 0)));
 COMMENT ON TABLE privacy_guard.guarded_table IS 'Tables under protection; partitions and inheritance children follow their parent.';
+COMMENT ON COLUMN privacy_guard.guarded_table.retention_start IS 'The column from whose value on storage durations count; see retain().';
 COMMENT ON COLUMN privacy_guard.guarded_table.subject_via IS 'A foreign-key column to the guarded table that knows the subject.';
 
 CREATE TABLE privacy_guard.guarded_child (

@@ -70,7 +70,7 @@ DECLARE
     name text;
 BEGIN
     FOREACH name IN ARRAY ARRAY['purpose', 'purpose_grant', 'subject_category', 'guarded_table',
-                                'table_mode', 'rule', 'exempt_role']
+                                'table_mode', 'rule', 'retention', 'hold', 'exempt_role']
     LOOP
         EXECUTE format('CREATE TRIGGER history AFTER INSERT OR UPDATE OR DELETE ON privacy_guard.%I
             FOR EACH ROW EXECUTE FUNCTION privacy_guard_internal.record_policy_change()', name);

@@ -1,0 +1,1 @@
+-- Erasing what is due: which rows, in which order, and the receipt for them.

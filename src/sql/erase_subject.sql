@@ -1,0 +1,1 @@
+-- The right to be forgotten (GDPR Art. 17): one data subject, in all guarded tables at once.

@@ -1,0 +1,1 @@
+-- What ends by itself: consent whose validity is over, and rows that no purpose needs any more.

@@ -1,0 +1,1 @@
+-- Storage durations: who may see a row until when, and when it is due to be erased.
