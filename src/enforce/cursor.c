@@ -21,6 +21,7 @@
 #include "miscadmin.h"
 #include "nodes/plannodes.h"
 #include "tcop/pquery.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -229,7 +230,10 @@ check_decisions(const PortalMemory *memory)
 static void
 check(const PortalMemory *memory)
 {
-	if (memory == NULL || policy_state() <= POLICY_EMPTY)
+	if (memory == NULL)
+		return;
+	AcceptInvalidationMessages();
+	if (policy_state() <= POLICY_EMPTY)
 		return;
 	check_readings(memory);
 	check_decisions(memory);
