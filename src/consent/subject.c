@@ -30,7 +30,7 @@ static const Purpose no_purpose = {.path = "", .known = true};
 
 void
 subject_reader_init(SubjectReader *reader, const Purpose *purpose, int32 category, KeyKind key_kind,
-                    TimestampTz now)
+                    const TimestampTz *now)
 {
 	memset(reader, 0, sizeof(*reader));
 	reader->purpose = purpose != NULL ? purpose : &no_purpose;
@@ -85,7 +85,7 @@ basis_row(HeapTuple tuple, TupleDesc desc, void *arg)
 
 	/* Recorded for this purpose or one above it. */
 	if (strncmp(path, purpose, length) != 0 || (path[length] != '\0' && path[length] != '.') ||
-	    until <= reader->now)
+	    until <= *reader->now)
 		return;
 	reader->line.facts[0] |= FACT_BASIS(basis);
 	reader->line.changes_at = Min(reader->line.changes_at, until);
@@ -118,7 +118,7 @@ consent_facts(SubjectReader *reader, Datum consent)
 	ConsentVerdict verdict;
 
 	consent_evaluate((Consent *) PG_DETOAST_DATUM(consent), purpose->path, strlen(purpose->path),
-	                 purpose->version, reader->now, &verdict);
+	                 purpose->version, *reader->now, &verdict);
 	reader->line.changes_at = Min(reader->line.changes_at, verdict.changes_at);
 	return given[verdict.level] | (verdict.refused ? FACT_REFUSED : 0);
 }
@@ -210,7 +210,7 @@ subject_read_line(SubjectReader *reader, SubjectKey key, const char *text, int l
 	reader->own_change = change_own_count;
 	if (!own && consent_cache_get(&tag, hash, reader->want_numbers, &reader->line) &&
 	    reader->line.change == pg_atomic_read_u32(reader->counter) &&
-	    reader->now < reader->line.changes_at)
+	    *reader->now < reader->line.changes_at)
 		return;
 
 	/* The counter first, the snapshot after it; and no line at all if reading fails. */

@@ -20,8 +20,8 @@ typedef struct SubjectReader
 	const Purpose *purpose;
 	int32 category;
 	KeyKind key_kind;
-	TimestampTz now;   /* decisions are judged by this moment */
-	bool want_numbers; /* of the subjects, for the audit */
+	const TimestampTz *now; /* decisions are judged by this moment, as it is when they are read */
+	bool want_numbers;      /* of the subjects, for the audit */
 
 	SubjectKey key;
 	pg_atomic_uint32 *counter; /* of changes to the key's partition */
@@ -31,7 +31,7 @@ typedef struct SubjectReader
 
 /* Without a purpose only the subjects' numbers are read. */
 extern void subject_reader_init(SubjectReader *reader, const Purpose *purpose, int32 category,
-                                KeyKind key_kind, TimestampTz now);
+                                KeyKind key_kind, const TimestampTz *now);
 
 /* The cache key of an integer (and its neighbours), of a uuid's 16 bytes, or of a text key. */
 static inline SubjectKey

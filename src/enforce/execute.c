@@ -436,6 +436,7 @@ run_guarded(COMPAT_RUN_PARAMS)
 	if (frame != NULL)
 	{
 		frame_check_purpose(frame);
+		frame_refresh(frame);
 		check_receiver(frame, query->dest);
 		cursor_watch(frame);
 		collect_open(frame);

@@ -21,17 +21,24 @@
 
 PG_FUNCTION_INFO_V1(check_new_row);
 
+typedef enum NewRow
+{
+	ROW_PERMITTED,
+	ROW_WITHHELD,
+	ROW_EXPIRED
+} NewRow;
+
 /* Judge a tuple of a guarded relation, and record whose it is. */
-static bool
-tuple_permitted(Frame *frame, FrameTable *entry, const GuardedRelation *relation,
-                const TriggerData *trigger)
+static NewRow
+judge_tuple(Frame *frame, FrameTable *entry, const GuardedRelation *relation,
+            const TriggerData *trigger)
 {
 	bool is_update = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event);
 	HeapTuple tuple = is_update ? trigger->tg_newtuple : trigger->tg_trigtuple;
 	TupleDesc desc = RelationGetDescr(trigger->tg_relation);
 	Judge judge = {0};
-	Datum value[MAX_SUBJECT_COLUMNS + 1];
-	bool null[MAX_SUBJECT_COLUMNS + 1];
+	Datum value[MAX_GUARD_COLUMNS];
+	bool null[MAX_GUARD_COLUMNS];
 
 	/* A parent that the same statement has written must be seen, as foreign keys do. */
 	if (entry->table->n_subjects == 0)
@@ -47,7 +54,7 @@ tuple_permitted(Frame *frame, FrameTable *entry, const GuardedRelation *relation
 	{
 		judge_withhold(&judge);
 		if (!entry->monitored)
-			return false;
+			return judge.ended ? ROW_EXPIRED : ROW_WITHHELD;
 	}
 	if (entry->access != NULL)
 	{
@@ -55,7 +62,7 @@ tuple_permitted(Frame *frame, FrameTable *entry, const GuardedRelation *relation
 		entry->access->rows += !is_update || frame != frame_current();
 		judge_record_subjects(&judge);
 	}
-	return true;
+	return ROW_PERMITTED;
 }
 
 /* Outside of any frame: core's cascades are the parent row's doing; other writers must be asked. */
@@ -92,6 +99,19 @@ refuse_row(const GuardedRelation *relation, const Purpose *purpose)
 }
 
 static void
+refuse_expired(const GuardedRelation *relation, const Purpose *purpose)
+{
+	ereport(ERROR,
+	        (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+	         errmsg("the storage duration of the new row of guarded table \"%s\" for purpose "
+	                "\"%s\" has ended",
+	                get_rel_name(relation->table->relid), purpose->path),
+	         errhint("It counts from column \"%s\"; privacy_guard.storage_durations shows it.",
+	                 NameStr(relation->table->retention_start)),
+	         errdenial(relation->table->relid, "expired")));
+}
+
+static void
 refuse_consent(const GuardedRelation *relation)
 {
 	ereport(ERROR,
@@ -107,7 +127,7 @@ refuse_consent(const GuardedRelation *relation)
 static void
 check_own_consent(const GuardedRelation *relation, TriggerData *trigger, Oid role)
 {
-	AttrNumber column = relation->arg[relation->n_args - 1];
+	AttrNumber column = relation->arg[relation->table->n_subjects];
 	TupleDesc desc = RelationGetDescr(trigger->tg_relation);
 	bool isnull;
 	bool was_null;
@@ -167,8 +187,17 @@ check_new_row(PG_FUNCTION_ARGS)
 	entry = frame_table(frame, relation->table->relid);
 	if (NameStr(relation->table->consent_column)[0] != '\0' && !frame->exempt)
 		check_own_consent(relation, trigger, frame->role);
-	if (!tuple_permitted(frame, entry, relation, trigger))
-		refuse_row(relation, frame->purpose);
+	switch (judge_tuple(frame, entry, relation, trigger))
+	{
+		case ROW_PERMITTED:
+			break;
+		case ROW_WITHHELD:
+			refuse_row(relation, frame->purpose);
+			break;
+		case ROW_EXPIRED:
+			refuse_expired(relation, frame->purpose);
+			break;
+	}
 	if (frame != frame_current())
 		collect_close(frame);
 	PG_RETURN_POINTER(NULL);

@@ -50,6 +50,14 @@
 #include "guc.h"
 #include "policy/policy.h"
 
+/* What the guard reads in a column. */
+typedef enum ColumnUse
+{
+	COLUMN_FREE,
+	COLUMN_SUBJECT, /* or what leads to the subjects, or their consent */
+	COLUMN_START    /* of the storage duration */
+} ColumnUse;
+
 /* An object that the command has made or altered; of a table or column also what it was. */
 typedef struct Touched
 {
@@ -61,8 +69,8 @@ typedef struct Touched
 	Oid namespace;
 	Oid type;
 	NameData name;
-	bool names_subject; /* or leads to the subjects */
-	bool was_ours;      /* the guard's own policy or trigger */
+	ColumnUse use;
+	bool was_ours; /* the guard's own policy or trigger */
 } Touched;
 
 static object_access_hook_type prev_access_hook = NULL;
@@ -108,6 +116,33 @@ is_guard_column(Oid relid, int32 column)
 		if (relation->arg[i] == column)
 			return true;
 	return false;
+}
+
+static ColumnUse
+use_of_column(Oid relid, int32 column)
+{
+	const GuardedRelation *relation = policy_guarded(relid);
+
+	if (!is_guard_column(relid, column))
+		return COLUMN_FREE;
+	return NameStr(relation->table->retention_start)[0] != '\0' &&
+	               relation->arg[relation->n_args - 1] == column
+	           ? COLUMN_START
+	           : COLUMN_SUBJECT;
+}
+
+/* The deed may have been done, so that the guard cannot be asked any more. */
+static void
+refuse_column(Oid relid, ColumnUse use, const char *deed)
+{
+	if (use == COLUMN_SUBJECT)
+		utility_refuse_always(relid, psprintf("%s a column that names the data subjects of", deed));
+	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+	                errmsg("cannot %s the column from which the storage durations of guarded table "
+	                       "\"%s\" count",
+	                       deed, get_rel_name(relid)),
+	                errhint("Let a data steward remove them first, with privacy_guard.unretain()."),
+	                errdenial(relid, "ddl")));
 }
 
 /* Read one row of a system catalog by its oid; false where it is not visible (yet). */
@@ -303,7 +338,7 @@ note_touched(Oid class, Oid id, int sub, bool made)
 	if (class == RelationRelationId && !made)
 	{
 		note_table(object);
-		object->names_subject = sub > 0 && is_guard_column(id, sub);
+		object->use = sub > 0 ? use_of_column(id, sub) : COLUMN_FREE;
 	}
 	if ((class == PolicyRelationId || class == TriggerRelationId) && !made)
 	{
@@ -352,12 +387,12 @@ check_table(UtilityCommand *command, const Touched *object)
 	Touched now = *object;
 
 	note_table(&now);
-	if (object->names_subject)
+	if (object->use != COLUMN_FREE)
 	{
 		if (now.type != object->type)
-			utility_refuse_always(object->id, "retype a column that names the data subjects of");
+			refuse_column(object->id, object->use, "retype");
 		if (strcmp(NameStr(now.name), NameStr(object->name)) != 0)
-			utility_refuse_always(object->id, "rename a column that names the data subjects of");
+			refuse_column(object->id, object->use, "rename");
 	}
 	else if (object->sub == 0 && now.owner != object->owner &&
 	         command->authority == AUTHORITY_NONE && OidIsValid(utility_guarded_root(object->id)))
@@ -474,7 +509,7 @@ drop_relation(UtilityCommand *command, Oid relid, int column)
 	if (column != 0)
 	{
 		if (is_guard_column(relid, column))
-			utility_refuse_always(relid, "drop a column that names the data subjects of");
+			refuse_column(relid, use_of_column(relid, column), "drop");
 		return;
 	}
 	if (utility_namespace_is_ours(get_rel_namespace(relid)))

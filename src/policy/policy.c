@@ -273,10 +273,25 @@ read_table(HeapTuple tuple, TupleDesc desc, void *arg)
 	name = catalog_column(tuple, desc, GUARDED_CONSENT_COLUMN, &isnull);
 	if (!isnull)
 		namestrcpy(&table->consent_column, NameStr(*DatumGetName(name)));
+	name = catalog_column(tuple, desc, GUARDED_RETENTION_START, &isnull);
+	if (!isnull)
+		namestrcpy(&table->retention_start, NameStr(*DatumGetName(name)));
 	table->audit_level = audit_level_of(catalog_text(tuple, desc, GUARDED_AUDIT_LEVEL));
 	table->show_null = strcmp(catalog_text(tuple, desc, GUARDED_NULL_SUBJECT), "show") == 0;
 	table->monitor = strcmp(catalog_text(tuple, desc, GUARDED_MODE), "monitor") == 0;
 	table->prior = prior_of(catalog_text(tuple, desc, GUARDED_PRIOR_ROW_SECURITY));
+}
+
+static void
+read_retention(HeapTuple tuple, TupleDesc desc, void *arg)
+{
+	Generation *gen = arg;
+	bool isnull;
+	Oid relid = DatumGetObjectId(catalog_column(tuple, desc, RETENTION_RELATION, &isnull));
+	GuardedTable *table = hash_search(gen->tables, &relid, HASH_FIND, NULL);
+
+	if (table != NULL && strcmp(catalog_text(tuple, desc, RETENTION_ACTION), "anonymise") == 0)
+		table->anonymises = true;
 }
 
 static void
@@ -334,6 +349,7 @@ generation_build(Generation *gen)
 	gen->grants = generation_hash(gen, "grants", sizeof(GrantKey), sizeof(GrantEntry), HASH_BLOBS);
 
 	catalog_scan(CATALOG_GUARDED_TABLE, NULL, 0, read_table, gen);
+	catalog_scan(CATALOG_RETENTION, NULL, 0, read_retention, gen);
 	catalog_scan(CATALOG_IDENTITY, NULL, 0, read_identity, &ours);
 	catalog_scan(CATALOG_TABLE_MODE, NULL, 0, note_row, &gen->any_mode);
 	catalog_scan(CATALOG_EXEMPT_ROLE, NULL, 0, note_row, &gen->any_exemption);
@@ -546,6 +562,13 @@ resolve_relation(Generation *gen, RelationEntry *entry)
 			relation->arg[relation->n_args++] = column_of(relation->relid, &table->via);
 		if (NameStr(table->consent_column)[0] != '\0')
 			relation->arg[relation->n_args++] = column_of(relation->relid, &table->consent_column);
+		if (NameStr(table->retention_start)[0] != '\0')
+		{
+			AttrNumber start = column_of(relation->relid, &table->retention_start);
+
+			relation->arg[relation->n_args++] = start;
+			relation->start_is_date = getBaseType(get_atttype(relation->relid, start)) == DATEOID;
+		}
 	}
 	relation->table = table;
 	entry->resolved = true;

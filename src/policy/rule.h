@@ -12,6 +12,9 @@
 /* Rules of the purpose and of those above it, folded into one. */
 extern Rule rule_find(const GuardedTable *table, const Purpose *purpose);
 
+/* Rows that began at the cutoff or earlier have ended at this moment; false: none ends. */
+extern bool rule_cutoff(const Rule *rule, TimestampTz now, TimestampTz *cutoff);
+
 /* Was the role, or one that it is a member of, granted the purpose or one above it? */
 extern bool rule_grants(Oid role, const Purpose *purpose, bool collect);
 

@@ -1,8 +1,9 @@
 /*
  * verb_mirror.c
- *		Carries decisions into the consent columns of guarded tables.
+ *		What verbs do with the rows of guarded tables: they count them, and carry decisions into
+ *		consent columns.
  *
- * The UPDATE fires the table's triggers, which are somebody else's code. So it runs as the table's
+ * An UPDATE fires the table's triggers, which are somebody else's code. So it runs as the table's
  * owner in a security-restricted context, and with the verb suspended. Only the statement itself is
  * exempt from the guard, recognised by the address of its text (verb_owns_statement).
  *
@@ -13,6 +14,7 @@
 #include "access/table.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -26,12 +28,23 @@
 
 static const char *mirror_source = NULL;
 
-static void mirror_update(const char *sql, Oid key_type, Datum key, Oid consent_type,
-                          Datum consent);
-static void mirror_run(const char *sql, Oid *types, Datum *values);
+/* A statement and its parameters; of a SELECT the bigint that it returns. */
+typedef struct OwnerStatement
+{
+	const char *sql;
+	int n;
+	Oid *types;
+	Datum *values;
+	char *nulls;
+	int64 result;
+} OwnerStatement;
+
+static void run_as_owner(Oid owner, OwnerStatement *statement);
+static void run_own(OwnerStatement *statement);
 static bool mirror_would_run_foreign_code(Relation rel);
 
 PG_FUNCTION_INFO_V1(verb_mirror_consent);
+PG_FUNCTION_INFO_V1(verb_count_rows);
 
 bool
 verb_owns_statement(const char *source_text)
@@ -50,66 +63,91 @@ verb_mirror_consent(PG_FUNCTION_ARGS)
 {
 	Relation rel = table_open(PG_GETARG_OID(0), RowExclusiveLock);
 	char *sql = text_to_cstring(PG_GETARG_TEXT_PP(1));
-	Oid key_type = get_fn_expr_argtype(fcinfo->flinfo, 2);
-	Oid consent_type = get_fn_expr_argtype(fcinfo->flinfo, 3);
+	Oid types[2] = {get_fn_expr_argtype(fcinfo->flinfo, 2), get_fn_expr_argtype(fcinfo->flinfo, 3)};
+	Datum values[2] = {PG_GETARG_DATUM(2), PG_GETARG_DATUM(3)};
+	OwnerStatement statement = {.sql = sql, .n = 2, .types = types, .values = values};
 	Oid owner = rel->rd_rel->relowner;
 	bool refused = superuser_arg(owner) && mirror_would_run_foreign_code(rel);
-	Oid user;
-	int context;
 
 	table_close(rel, NoLock);
 	(void) verb_invoker(); /* only from within a verb */
 	if (refused)
 		PG_RETURN_BOOL(false);
+	run_as_owner(owner, &statement);
+	PG_RETURN_BOOL(true);
+}
+
+/*
+ * privacy_guard_internal.count_as_owner(relation, sql, arguments text[])
+ *
+ * sql selects one bigint; the arguments are its $1, $2, ...
+ */
+Datum
+verb_count_rows(PG_FUNCTION_ARGS)
+{
+	Relation rel = table_open(PG_GETARG_OID(0), AccessShareLock);
+	OwnerStatement statement = {.sql = text_to_cstring(PG_GETARG_TEXT_PP(1))};
+	Oid owner = rel->rd_rel->relowner;
+	bool *isnull;
+
+	table_close(rel, NoLock);
+	(void) verb_invoker();
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(2), TEXTOID, -1, false, TYPALIGN_INT, &statement.values,
+	                  &isnull, &statement.n);
+	statement.types = palloc(sizeof(Oid) * (statement.n + 1));
+	statement.nulls = palloc(statement.n + 1);
+	for (int i = 0; i < statement.n; i++)
+	{
+		statement.types[i] = TEXTOID;
+		statement.nulls[i] = isnull[i] ? 'n' : ' ';
+	}
+	run_as_owner(owner, &statement);
+	PG_RETURN_INT64(statement.result);
+}
+
+static void
+run_as_owner(Oid owner, OwnerStatement *statement)
+{
+	const char *outer = mirror_source;
+	Oid user;
+	int context;
+	int depth = verb_suspend();
 
 	GetUserIdAndSecContext(&user, &context);
 	PG_TRY();
 	{
 		SetUserIdAndSecContext(owner, context | SECURITY_LOCAL_USERID_CHANGE |
 		                                  SECURITY_RESTRICTED_OPERATION | SECURITY_NOFORCE_RLS);
-		mirror_update(sql, key_type, PG_GETARG_DATUM(2), consent_type, PG_GETARG_DATUM(3));
-	}
-	PG_FINALLY();
-	{
-		SetUserIdAndSecContext(user, context);
-	}
-	PG_END_TRY();
-	PG_RETURN_BOOL(true);
-}
-
-static void
-mirror_update(const char *sql, Oid key_type, Datum key, Oid consent_type, Datum consent)
-{
-	Oid types[2] = {key_type, consent_type};
-	Datum values[2] = {key, consent};
-	int depth = verb_suspend();
-	const char *outer = mirror_source;
-
-	PG_TRY();
-	{
-		mirror_run(sql, types, values);
+		run_own(statement);
 	}
 	PG_FINALLY();
 	{
 		mirror_source = outer;
+		SetUserIdAndSecContext(user, context);
 		verb_resume(depth);
 	}
 	PG_END_TRY();
 }
 
 static void
-mirror_run(const char *sql, Oid *types, Datum *values)
+run_own(OwnerStatement *statement)
 {
 	SPIPlanPtr plan;
+	bool isnull;
+	int code;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	plan = SPI_prepare(sql, 2, types);
+	plan = SPI_prepare(statement->sql, statement->n, statement->types);
 	if (plan == NULL)
 		elog(ERROR, "SPI_prepare failed");
 	mirror_source = ((CachedPlanSource *) linitial(SPI_plan_get_plan_sources(plan)))->query_string;
-	if (SPI_execute_plan(plan, values, NULL, false, 0) != SPI_OK_UPDATE)
-		elog(ERROR, "could not carry decisions into a consent column");
+	code = SPI_execute_plan(plan, statement->values, statement->nulls, false, 0);
+	if (code == SPI_OK_SELECT && SPI_processed == 1)
+		statement->result =
+		    DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	else if (code != SPI_OK_UPDATE)
+		elog(ERROR, "a statement on a guarded table did not do what it should");
 	SPI_finish();
 }
 

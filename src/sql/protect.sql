@@ -368,11 +368,12 @@ CALL privacy_guard_internal.publish('protect', 'steward');
 CREATE FUNCTION privacy_guard_internal.forget_table(relation oid) RETURNS void
     LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     DELETE FROM privacy_guard.rule r WHERE r.relation = forget_table.relation;
+    DELETE FROM privacy_guard.retention d WHERE d.relation = forget_table.relation;
     DELETE FROM privacy_guard.table_mode m WHERE m.relation = forget_table.relation;
     DELETE FROM privacy_guard.guarded_child c WHERE forget_table.relation IN (c.root, c.relation);
     DELETE FROM privacy_guard.guarded_table g WHERE g.relation = forget_table.relation $$;
 COMMENT ON FUNCTION privacy_guard_internal.forget_table(oid) IS
-    'Forgets a guarded table with its rules, modes and children, or a single child. Also after DROP TABLE by a data steward.';
+    'Forgets a guarded table with its rules, storage durations, modes and children, or a single child. Also after DROP TABLE by a data steward.';
 
 CREATE FUNCTION privacy_guard_internal.unprotect(relation regclass)
     RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -406,7 +407,7 @@ BEGIN
     PERFORM privacy_guard_internal.forget_table(relation);
 END $$;
 COMMENT ON FUNCTION privacy_guard_internal.unprotect(regclass) IS
-    'Takes the guard off a table, with its rules and modes, and restores its row security. Errors: 22004, 42P01, 55000, 2BP01.';
+    'Takes the guard off a table, with its rules, storage durations and modes, and restores its row security. Errors: 22004, 42P01, 55000, 2BP01.';
 CALL privacy_guard_internal.publish('unprotect', 'steward');
 
 CREATE FUNCTION privacy_guard_internal.set_mode(relation regclass, mode text, role regrole DEFAULT NULL)

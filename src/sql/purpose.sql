@@ -201,7 +201,11 @@ BEGIN
                'Revoke it with privacy_guard.revoke_purpose(), revoke_collection() and revoke_confirmation().'
           FROM privacy_guard.purpose_grant g WHERE g.purpose = dropped.path HAVING count(*) > 0
         UNION ALL
-        SELECT 4, format('%s legal bases are on record for it', count(*)),
+        SELECT 4, format('table %s has a storage duration for it', min(d.relation::text)),
+               'Remove it with privacy_guard.unretain().'
+          FROM privacy_guard.retention d WHERE d.purpose = dropped.path HAVING count(*) > 0
+        UNION ALL
+        SELECT 5, format('%s legal bases are on record for it', count(*)),
                'Withdraw them with privacy_guard.withdraw_basis().'
           FROM privacy_guard.subject_basis b
          WHERE b.purpose = dropped.path AND b.valid_until > clock_timestamp() HAVING count(*) > 0)

@@ -14,6 +14,10 @@ SELECT format('ALTER TABLE %1$I ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECUR
                    SELECT FROM ops.consent c WHERE c.customer = %1$I.%2$I AND c.valid_until > now()
                       AND c.purpose = current_setting(''app.purpose'', true)))', t, c)
   FROM (VALUES ('customer', 'id'), ('ticket', 'customer'), ('event', 'customer'), ('contact', 'customer')) v(t, c) \gexec
+ALTER TABLE visit ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY purpose ON visit USING (since > localtimestamp - interval '1 day' AND EXISTS (
+    SELECT FROM ops.consent c WHERE c.customer = visit.customer AND c.valid_until > now()
+       AND c.purpose = current_setting('app.purpose', true)));
 -- An audit by hand: the application notes what it reads, or, more careful, the policy does, and a trigger what is changed.
 CREATE TABLE ops.audit (at timestamptz DEFAULT clock_timestamp(), role text, customer bigint, application text, statement text);
 GRANT INSERT ON ops.audit TO PUBLIC;
