@@ -43,6 +43,7 @@
 
 #include "audit/trail.h"
 #include "enforce/exempt.h"
+#include "enforce/hold_check.h"
 #include "enforce/rls.h"
 #include "enforce/utility_function.h"
 #include "enforce/utility_depend.h"
@@ -60,6 +61,7 @@ typedef struct Touched
 	Oid owner;
 	Oid namespace;
 	Oid type;
+	Oid file; /* which a rewrite replaces */
 	NameData name;
 	bool names_subject; /* or leads to the subjects */
 	bool was_ours;      /* the guard's own policy or trigger */
@@ -152,7 +154,7 @@ read_trigger(HeapTuple tuple, TupleDesc desc, void *arg)
 
 	*(Part *) arg = (Part){.relid = form->tgrelid,
 	                       .by_core = form->tgisinternal || OidIsValid(form->tgparentid),
-	                       .is_ours = form->tgfoid == policy_trigger_function()};
+	                       .is_ours = policy_is_guard_trigger(form->tgfoid)};
 }
 
 static void
@@ -264,24 +266,21 @@ utility_table_of_part(Oid class, Oid id, bool *computes)
 static void
 note_table(Touched *object)
 {
-	HeapTuple tuple;
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(object->id));
 
-	if (object->sub > 0)
-	{
-		tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(object->id), Int16GetDatum(object->sub));
-		if (!HeapTupleIsValid(tuple))
-			return;
-		object->name = ((Form_pg_attribute) GETSTRUCT(tuple))->attname;
-		object->type = ((Form_pg_attribute) GETSTRUCT(tuple))->atttypid;
-	}
-	else
-	{
-		tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(object->id));
-		if (!HeapTupleIsValid(tuple))
-			return;
-		object->owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-		object->namespace = ((Form_pg_class) GETSTRUCT(tuple))->relnamespace;
-	}
+	if (!HeapTupleIsValid(tuple))
+		return;
+	object->owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	object->namespace = ((Form_pg_class) GETSTRUCT(tuple))->relnamespace;
+	object->file = ((Form_pg_class) GETSTRUCT(tuple))->relfilenode;
+	ReleaseSysCache(tuple);
+	if (object->sub <= 0)
+		return;
+	tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(object->id), Int16GetDatum(object->sub));
+	if (!HeapTupleIsValid(tuple))
+		return;
+	object->name = ((Form_pg_attribute) GETSTRUCT(tuple))->attname;
+	object->type = ((Form_pg_attribute) GETSTRUCT(tuple))->atttypid;
 	ReleaseSysCache(tuple);
 }
 
@@ -352,6 +351,8 @@ check_table(UtilityCommand *command, const Touched *object)
 	Touched now = *object;
 
 	note_table(&now);
+	if (command->retypes && object->sub > 0 && now.file != object->file)
+		hold_check_table(object->id, "rewrite a column of");
 	if (object->names_subject)
 	{
 		if (now.type != object->type)
@@ -475,6 +476,7 @@ drop_relation(UtilityCommand *command, Oid relid, int column)
 	{
 		if (is_guard_column(relid, column))
 			utility_refuse_always(relid, "drop a column that names the data subjects of");
+		hold_check_table(relid, "drop a column of");
 		return;
 	}
 	if (utility_namespace_is_ours(get_rel_namespace(relid)))
@@ -483,6 +485,7 @@ drop_relation(UtilityCommand *command, Oid relid, int column)
 		return;
 	if (command->authority == AUTHORITY_NONE)
 		utility_refuse(relid, "drop");
+	hold_check_table(relid, "drop");
 	old = MemoryContextSwitchTo(command->context);
 	command->dropped_tables = lappend_oid(command->dropped_tables, relid);
 	MemoryContextSwitchTo(old);
@@ -537,7 +540,9 @@ truncate_table(const UtilityCommand *command, Oid relid)
 		utility_refuse_internal(get_rel_name(relid));
 	if (command->authority == AUTHORITY_NONE && !exempt_glass_is_broken())
 		utility_refuse(relid, "truncate");
-	if (relation->table != NULL)
+	hold_check_table(relid, "truncate");
+	relation = policy_guarded(relid);
+	if (relation != NULL)
 		trail_event(&(TrailEvent){.kind = RECORD_ACCESS,
 		                          .operation = "Erase",
 		                          .relation = relid,
