@@ -112,8 +112,9 @@ SELECT * FROM pg_temp.try(current_user::regrole,
     'ALTER TABLE visit ADD COLUMN note text DEFAULT ''x''', 'ALTER TABLE customer ADD COLUMN u uuid DEFAULT gen_random_uuid()',
     'ALTER TABLE customer DISABLE TRIGGER ALL', 'ALTER TABLE customer DISABLE TRIGGER privacy_guard_truncate', 'DROP TRIGGER privacy_guard_truncate ON customer',
     'SELECT privacy_guard.unprotect(''customer'')', 'SELECT privacy_guard.unprotect(''remark'')', 'SELECT privacy_guard.unprotect(''device'')',
-    'DROP EXTENSION privacy_guard CASCADE', 'DROP EXTENSION pgcrypto CASCADE', 'TRUNCATE privacy_guard.hold', 'DELETE FROM privacy_guard.hold');
-SELECT * FROM pg_temp.try('regress_h_owner', 'ALTER TABLE deal DROP COLUMN note', 'ALTER TABLE deal ALTER note TYPE text USING NULL', 'ALTER TABLE customer SET UNLOGGED', 'DROP TABLE customer CASCADE');
+    'ALTER TABLE line DROP CONSTRAINT line_invoice_id_fkey', 'DROP EXTENSION privacy_guard CASCADE', 'DROP EXTENSION pgcrypto CASCADE', 'TRUNCATE privacy_guard.hold', 'DELETE FROM privacy_guard.hold');
+SELECT * FROM pg_temp.try('regress_h_owner', 'ALTER TABLE deal DROP COLUMN note', 'ALTER TABLE deal ALTER note TYPE text USING NULL', 'ALTER TABLE customer SET UNLOGGED', 'DROP TABLE customer CASCADE',
+    'ALTER TABLE line ADD CONSTRAINT a FOREIGN KEY (invoice_id) REFERENCES customer', 'ALTER TABLE line DROP CONSTRAINT line_invoice_id_fkey');
 SELECT * FROM pg_temp.try('regress_h_super', 'SET LOCAL session_replication_role = replica; DELETE FROM customer WHERE id = 3',
     'SET LOCAL session_replication_role = replica; DELETE FROM remark', 'SET LOCAL session_replication_role = replica; UPDATE line SET invoice_id = 1');
 

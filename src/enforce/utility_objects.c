@@ -339,6 +339,9 @@ check_part(UtilityCommand *command, const Touched *object, const Part *part)
 		default:
 			break;
 	}
+	if (part->is_path && object->made && relation->table->relid == part->relid)
+		utility_refuse(part->relid,
+		               "add a foreign key to the column that leads to the subjects of");
 	loose = part->computes && object->made ? utility_loose_function(object->class, object->id)
 	                                       : InvalidOid;
 	if (OidIsValid(loose))
@@ -518,6 +521,8 @@ drop_part(UtilityCommand *command, Oid class, Oid id)
 		return;
 	if (part.is_ours && names_part(command))
 		utility_refuse_always(part.relid, "drop the guard's policy or trigger of");
+	if (part.is_path)
+		hold_check_table(part.relid, "drop the foreign key that leads to the data subjects of");
 	if (command->authority == AUTHORITY_STEWARD)
 		return;
 	if (class == TriggerRelationId)

@@ -19,13 +19,13 @@ foreign_key_find(Oid relid, AttrNumber column, ForeignKey *key)
 	ScanKeyData scankey;
 	SysScanDesc scan;
 	HeapTuple tuple;
-	bool found = false;
+	Oid found = InvalidOid;
 
 	ScanKeyInit(&scankey, Anum_pg_constraint_conrelid, BTEqualStrategyNumber, F_OIDEQ,
 	            ObjectIdGetDatum(relid));
 	scan =
 	    systable_beginscan(constraints, ConstraintRelidTypidNameIndexId, true, NULL, 1, &scankey);
-	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
 		AttrNumber conkey[INDEX_MAX_KEYS];
@@ -36,14 +36,14 @@ foreign_key_find(Oid relid, AttrNumber column, ForeignKey *key)
 		if (form->contype != CONSTRAINT_FOREIGN || !form->convalidated)
 			continue;
 		DeconstructFkConstraintRow(tuple, &n, conkey, confkey, op, op, op, NULL, NULL);
-		if (n != 1 || conkey[0] != column)
+		if (n != 1 || conkey[0] != column || (OidIsValid(found) && found < form->oid))
 			continue;
 		key->referenced = form->confrelid;
 		key->column = confkey[0];
 		key->index = form->conindid;
-		found = true;
+		found = form->oid;
 	}
 	systable_endscan(scan);
 	table_close(constraints, AccessShareLock);
-	return found;
+	return OidIsValid(found);
 }

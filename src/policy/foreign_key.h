@@ -16,7 +16,8 @@ typedef struct ForeignKey
 	Oid index;         /* the unique one over it */
 } ForeignKey;
 
-/* The validated foreign key of this column alone; false where there is none. */
+/* The validated foreign key of this column alone, of several the oldest; false where there is none.
+ */
 extern bool foreign_key_find(Oid relid, AttrNumber column, ForeignKey *key);
 
 #endif

@@ -52,9 +52,10 @@ struct HoldSet
 {
 	bool any;
 	Bitmapset *categories; /* with subjects that are held wherever they are */
-	HTAB *tables;          /* HeldTable: those that a hold names, and those on the way */
-	HTAB *subjects;        /* HeldSubject */
-	List *keys;            /* KeyColumn */
+	Bitmapset *lost; /* those of held subjects that are no longer on record: all rows are held */
+	HTAB *tables;    /* HeldTable: those that a hold names, and those on the way */
+	HTAB *subjects;  /* HeldSubject */
+	List *keys;      /* KeyColumn */
 };
 
 /* A row of privacy_guard.hold. */
@@ -62,6 +63,7 @@ typedef struct HoldRow
 {
 	Oid relid;
 	int64 subject; /* 0: none */
+	int32 category;
 } HoldRow;
 
 PG_FUNCTION_INFO_V1(hold_lock_tables);
@@ -128,6 +130,7 @@ read_hold(HeapTuple tuple, TupleDesc desc, void *arg)
 	value = catalog_column(tuple, desc, HOLD_SUBJECT, &isnull);
 	if (!isnull)
 		row->subject = DatumGetInt64(value);
+	row->category = catalog_int4(tuple, desc, HOLD_CATEGORY);
 	value = catalog_column(tuple, desc, HOLD_RELATION, &isnull);
 	if (!isnull)
 		row->relid = DatumGetObjectId(value);
@@ -175,15 +178,11 @@ note_subject(HoldSet *set, HTAB *tables, const HoldRow *row)
 	memset(&subject, 0, sizeof(subject));
 	ScanKeyInit(&key, STATE_SUBJECT, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(row->subject));
 	catalog_scan(CATALOG_SUBJECT_STATE_NUMBER, &key, 1, read_subject, &subject);
-	if (subject.category == 0)
-		ereport(ERROR,
-		        (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-		         errmsg("a legal hold names a data subject that is not on record"),
-		         errhint("Restore privacy_guard.subject_state from a backup, or let a data steward "
-		                 "end the hold with privacy_guard.release_hold().")));
+	if (subject.category == 0) /* nobody knows any more whom it means */
+		set->lost = bms_add_member(set->lost, row->category);
 	if (!OidIsValid(row->relid))
 	{
-		set->categories = bms_add_member(set->categories, subject.category);
+		set->categories = bms_add_member(set->categories, row->category);
 		(void) hash_search(set->subjects, &subject, HASH_ENTER, NULL);
 		return;
 	}
@@ -254,15 +253,17 @@ hold_any(const GuardedTable *table)
 	const HoldSet *set = policy_holds();
 
 	return set->any && (bms_is_member(table->category, set->categories) ||
+	                    bms_is_member(table->category, set->lost) ||
 	                    hash_search(set->tables, &table->relid, HASH_FIND, NULL) != NULL);
 }
 
 bool
 hold_on_table(const GuardedTable *table)
 {
-	const HeldTable *held = hash_search(policy_holds()->tables, &table->relid, HASH_FIND, NULL);
+	const HoldSet *set = policy_holds();
+	const HeldTable *held = hash_search(set->tables, &table->relid, HASH_FIND, NULL);
 
-	return held != NULL && held->whole;
+	return (held != NULL && held->whole) || bms_is_member(table->category, set->lost);
 }
 
 static SubjectKey
