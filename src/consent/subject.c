@@ -10,8 +10,6 @@
 #include "access/htup_details.h"
 #include "access/stratnum.h"
 #include "access/xact.h"
-#include "common/cryptohash.h"
-#include "common/sha2.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -21,9 +19,6 @@
 #include "policy/catalog.h"
 #include "types/consent.h"
 #include "types/purpose_set.h"
-
-/* Text keys up to this length are their own cache key. */
-#define INLINE_KEY_LENGTH (sizeof(SubjectKey) - 1)
 
 /* Of an exempt execution, which asks for nothing but numbers. */
 static const Purpose no_purpose = {.path = "", .known = true};
@@ -38,34 +33,6 @@ subject_reader_init(SubjectReader *reader, const Purpose *purpose, int32 categor
 	reader->key_kind = key_kind;
 	reader->now = now;
 	reader->counter = consent_change_counter(0); /* differs from the empty line's */
-}
-
-SubjectKey
-subject_key_text(const char *text, int length)
-{
-	unsigned char bytes[sizeof(SubjectKey)] = {0};
-	SubjectKey key;
-
-	if (length <= (int) INLINE_KEY_LENGTH)
-	{
-		memcpy(bytes, text, length);
-		bytes[INLINE_KEY_LENGTH] = (unsigned char) length;
-	}
-	else
-	{
-		uint8 digest[PG_SHA256_DIGEST_LENGTH];
-		pg_cryptohash_ctx *sha = pg_cryptohash_create(PG_SHA256);
-
-		if (sha == NULL || pg_cryptohash_init(sha) < 0 ||
-		    pg_cryptohash_update(sha, (const uint8 *) text, length) < 0 ||
-		    pg_cryptohash_final(sha, digest, sizeof(digest)) < 0)
-			elog(ERROR, "could not compute the digest of a subject key");
-		pg_cryptohash_free(sha);
-		memcpy(bytes, digest, INLINE_KEY_LENGTH);
-		bytes[INLINE_KEY_LENGTH] = 0xff;
-	}
-	memcpy(&key, bytes, sizeof(key));
-	return key;
 }
 
 /* ---- reading the tables ---- */

@@ -33,23 +33,12 @@ typedef struct SubjectReader
 extern void subject_reader_init(SubjectReader *reader, const Purpose *purpose, int32 category,
                                 KeyKind key_kind, const TimestampTz *now);
 
-/* The cache key of an integer (and its neighbours), of a uuid's 16 bytes, or of a text key. */
+/* The cache key of an integer and its neighbours; those of uuid and text have one each. */
 static inline SubjectKey
 subject_key_int(int64 key)
 {
 	return (SubjectKey){{(uint64) (key >> 3), 0}};
 }
-
-static inline SubjectKey
-subject_key_uuid(const unsigned char *bytes)
-{
-	SubjectKey key;
-
-	memcpy(&key, bytes, sizeof(key));
-	return key;
-}
-
-extern SubjectKey subject_key_text(const char *text, int length);
 
 /* Get the line of a key.  May read tables, with a snapshot of its own; text is the key as text. */
 extern void subject_read_line(SubjectReader *reader, SubjectKey key, const char *text, int length);

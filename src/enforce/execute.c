@@ -27,6 +27,7 @@
 #include "enforce/execute.h"
 #include "enforce/exempt.h"
 #include "enforce/frame.h"
+#include "enforce/hold_check.h"
 #include "enforce/lineage.h"
 #include "enforce/report.h"
 #include "enforce/secrecy.h"
@@ -307,6 +308,7 @@ start(QueryDesc *query, int eflags)
 	if (exempt_integrity_context() && is_core_integrity(query->plannedstmt))
 	{
 		note_cascade(query->plannedstmt);
+		hold_check_start(query, eflags);
 		return;
 	}
 	frame = check_execution(query, eflags);
@@ -316,6 +318,7 @@ start(QueryDesc *query, int eflags)
 		stay_serial(query);
 	frame_open(frame, query->estate->es_query_cxt);
 	collect_number(frame);
+	hold_check_start(query, eflags);
 }
 
 /* ---- during ---- */

@@ -1,6 +1,6 @@
 /*
  * new_row.c
- *		Checking the rows that a statement has written, after it.
+ *		Checking the rows that a statement has written or deleted, after it.
  */
 #include "postgres.h"
 
@@ -16,6 +16,7 @@
 #include "enforce/collect.h"
 #include "enforce/exempt.h"
 #include "enforce/frame.h"
+#include "enforce/hold_check.h"
 #include "enforce/judge.h"
 #include "types/consent.h"
 
@@ -162,9 +163,9 @@ check_own_consent(const GuardedRelation *relation, TriggerData *trigger, Oid rol
 }
 
 /*
- * check_new_row() is an AFTER ROW trigger for INSERT and UPDATE on guarded tables: each new row
- * must be one that the purpose may see.  It runs after the statement, so that a parent and its
- * child may come in one.
+ * check_new_row() is an AFTER ROW trigger on guarded tables: each new row must be one that the
+ * purpose may see, and no row that goes, or leaves its data subject, may be under a legal hold.  It
+ * runs after the statement, so that a parent and its child may come in one.
  */
 Datum
 check_new_row(PG_FUNCTION_ARGS)
@@ -178,8 +179,10 @@ check_new_row(PG_FUNCTION_ARGS)
 	    !TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
 		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 		                errmsg("check_new_row() is an AFTER ROW trigger function")));
+	if (!TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
+		hold_check_row(trigger);
 	relation = policy_guarded(RelationGetRelid(trigger->tg_relation));
-	if (relation == NULL)
+	if (relation == NULL || TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
 		PG_RETURN_POINTER(NULL);
 	frame = frame_of_writer(relation);
 	if (frame == NULL)

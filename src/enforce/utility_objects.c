@@ -43,6 +43,7 @@
 
 #include "audit/trail.h"
 #include "enforce/exempt.h"
+#include "enforce/hold_check.h"
 #include "enforce/rls.h"
 #include "enforce/utility_function.h"
 #include "enforce/utility_depend.h"
@@ -68,6 +69,7 @@ typedef struct Touched
 	Oid owner;
 	Oid namespace;
 	Oid type;
+	Oid file; /* which a rewrite replaces */
 	NameData name;
 	ColumnUse use;
 	bool was_ours; /* the guard's own policy or trigger */
@@ -187,7 +189,7 @@ read_trigger(HeapTuple tuple, TupleDesc desc, void *arg)
 
 	*(Part *) arg = (Part){.relid = form->tgrelid,
 	                       .by_core = form->tgisinternal || OidIsValid(form->tgparentid),
-	                       .is_ours = form->tgfoid == policy_trigger_function()};
+	                       .is_ours = policy_is_guard_trigger(form->tgfoid)};
 }
 
 static void
@@ -299,24 +301,21 @@ utility_table_of_part(Oid class, Oid id, bool *computes)
 static void
 note_table(Touched *object)
 {
-	HeapTuple tuple;
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(object->id));
 
-	if (object->sub > 0)
-	{
-		tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(object->id), Int16GetDatum(object->sub));
-		if (!HeapTupleIsValid(tuple))
-			return;
-		object->name = ((Form_pg_attribute) GETSTRUCT(tuple))->attname;
-		object->type = ((Form_pg_attribute) GETSTRUCT(tuple))->atttypid;
-	}
-	else
-	{
-		tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(object->id));
-		if (!HeapTupleIsValid(tuple))
-			return;
-		object->owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-		object->namespace = ((Form_pg_class) GETSTRUCT(tuple))->relnamespace;
-	}
+	if (!HeapTupleIsValid(tuple))
+		return;
+	object->owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	object->namespace = ((Form_pg_class) GETSTRUCT(tuple))->relnamespace;
+	object->file = ((Form_pg_class) GETSTRUCT(tuple))->relfilenode;
+	ReleaseSysCache(tuple);
+	if (object->sub <= 0)
+		return;
+	tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(object->id), Int16GetDatum(object->sub));
+	if (!HeapTupleIsValid(tuple))
+		return;
+	object->name = ((Form_pg_attribute) GETSTRUCT(tuple))->attname;
+	object->type = ((Form_pg_attribute) GETSTRUCT(tuple))->atttypid;
 	ReleaseSysCache(tuple);
 }
 
@@ -375,6 +374,9 @@ check_part(UtilityCommand *command, const Touched *object, const Part *part)
 		default:
 			break;
 	}
+	if (part->is_path && object->made && relation->table->relid == part->relid)
+		utility_refuse(part->relid,
+		               "add a foreign key to the column that leads to the subjects of");
 	loose = part->computes && object->made ? utility_loose_function(object->class, object->id)
 	                                       : InvalidOid;
 	if (OidIsValid(loose))
@@ -387,6 +389,8 @@ check_table(UtilityCommand *command, const Touched *object)
 	Touched now = *object;
 
 	note_table(&now);
+	if (command->retypes && object->sub > 0 && now.file != object->file)
+		hold_check_table(object->id, "rewrite a column of");
 	if (object->use != COLUMN_FREE)
 	{
 		if (now.type != object->type)
@@ -510,6 +514,7 @@ drop_relation(UtilityCommand *command, Oid relid, int column)
 	{
 		if (is_guard_column(relid, column))
 			refuse_column(relid, use_of_column(relid, column), "drop");
+		hold_check_table(relid, "drop a column of");
 		return;
 	}
 	if (utility_namespace_is_ours(get_rel_namespace(relid)))
@@ -518,6 +523,7 @@ drop_relation(UtilityCommand *command, Oid relid, int column)
 		return;
 	if (command->authority == AUTHORITY_NONE)
 		utility_refuse(relid, "drop");
+	hold_check_table(relid, "drop");
 	old = MemoryContextSwitchTo(command->context);
 	command->dropped_tables = lappend_oid(command->dropped_tables, relid);
 	MemoryContextSwitchTo(old);
@@ -550,6 +556,8 @@ drop_part(UtilityCommand *command, Oid class, Oid id)
 		return;
 	if (part.is_ours && names_part(command))
 		utility_refuse_always(part.relid, "drop the guard's policy or trigger of");
+	if (part.is_path)
+		hold_check_table(part.relid, "drop the foreign key that leads to the data subjects of");
 	if (command->authority == AUTHORITY_STEWARD)
 		return;
 	if (class == TriggerRelationId)
@@ -572,7 +580,9 @@ truncate_table(const UtilityCommand *command, Oid relid)
 		utility_refuse_internal(get_rel_name(relid));
 	if (command->authority == AUTHORITY_NONE && !exempt_glass_is_broken())
 		utility_refuse(relid, "truncate");
-	if (relation->table != NULL)
+	hold_check_table(relid, "truncate");
+	relation = policy_guarded(relid);
+	if (relation != NULL)
 		trail_event(&(TrailEvent){.kind = RECORD_ACCESS,
 		                          .operation = "Erase",
 		                          .relation = relid,

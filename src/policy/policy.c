@@ -35,6 +35,7 @@
 #include "utils/timestamp.h"
 
 #include "policy/catalog.h"
+#include "policy/hold.h"
 #include "policy/policy.h"
 #include "policy/rule.h"
 
@@ -81,6 +82,7 @@ typedef struct Generation
 	Oid guard;
 	Oid conflict_guard;
 	Oid trigger;
+	Oid truncate_trigger;
 	Oid library_check;
 	Oid steward;
 	HTAB *tables;    /* GuardedTable by relid */
@@ -88,6 +90,7 @@ typedef struct Generation
 	HTAB *purposes;  /* Purpose by path */
 	HTAB *rules;     /* RuleEntry */
 	HTAB *grants;    /* GrantEntry */
+	HoldSet *holds;  /* NULL until somebody asks */
 	bool any_mode;   /* some role has a mode of its own */
 	bool any_exemption;
 	/* The entries asked for last, by relid: every statement asks for the same few. */
@@ -304,7 +307,7 @@ static void
 generation_build(Generation *gen)
 {
 	static const char *const function_names[] = {"guard", "guard_conflict", "check_new_row",
-	                                             "library_loaded"};
+	                                             "library_loaded", "check_truncate"};
 	Oid functions[lengthof(function_names)];
 	HASH_SEQ_STATUS seq;
 	GuardedTable *table;
@@ -338,6 +341,7 @@ generation_build(Generation *gen)
 	gen->conflict_guard = functions[1];
 	gen->trigger = functions[2];
 	gen->library_check = functions[3];
+	gen->truncate_trigger = functions[4];
 	gen->steward = get_role_oid("privacy_guard_steward", true);
 	gen->tables =
 	    generation_hash(gen, "guarded tables", sizeof(Oid), sizeof(GuardedTable), HASH_BLOBS);
@@ -435,6 +439,13 @@ policy_trigger_function(void)
 	return generation()->trigger;
 }
 
+bool
+policy_is_guard_trigger(Oid function)
+{
+	return OidIsValid(function) &&
+	       (function == generation()->trigger || function == generation()->truncate_trigger);
+}
+
 /* NULL where the relation is neither guarded nor one of the extension's own. */
 const GuardedRelation *
 policy_relation(Oid relid)
@@ -472,6 +483,17 @@ policy_tables(void)
 		relids = lappend_oid(relids, table->relid);
 	list_sort(relids, list_oid_cmp);
 	return relids;
+}
+
+/* Read as late as this, because most statements erase nothing. */
+const HoldSet *
+policy_holds(void)
+{
+	Generation *gen = generation();
+
+	if (gen->holds == NULL)
+		gen->holds = hold_read(gen->tables, gen->context);
+	return gen->holds;
 }
 
 /* NULL where the relation is not guarded. */

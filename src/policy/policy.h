@@ -123,6 +123,7 @@ extern const GuardedRelation *policy_guarded(Oid relid);
 extern List *policy_tables(void); /* the oids of all guarded tables, without their children */
 extern const Purpose *policy_purpose(const char *path);
 extern const Rule *policy_rule(const GuardedTable *table, const Purpose *purpose);
+extern const struct HoldSet *policy_holds(void);
 extern bool policy_entitled(Oid role, const Purpose *purpose);
 extern bool policy_may_collect(Oid role, const Purpose *purpose);
 extern bool policy_monitors(const GuardedTable *table, Oid role);
@@ -136,6 +137,7 @@ extern Oid policy_schema(void);
 extern Oid policy_guard_function(void);
 extern Oid policy_conflict_guard_function(void);
 extern Oid policy_trigger_function(void);
+extern bool policy_is_guard_trigger(Oid function);
 extern Oid policy_library_function(void);
 
 #endif

@@ -29,3 +29,13 @@ GRANT ALL ON region, customer, ticket, event, event_1, event_2, contact, contact
 RESET ROLE;
 CREATE SCHEMA ops;
 GRANT USAGE ON SCHEMA ops TO PUBLIC;
+-- How an attack on a legal hold finds out whether it has succeeded.
+CREATE FUNCTION ops.gone(relation text, which text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    kept boolean;
+BEGIN
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %s)', relation, which) INTO kept;
+    RETURN CASE WHEN kept THEN 'kept' ELSE 'secret: it is gone' END;
+EXCEPTION WHEN undefined_table OR undefined_column THEN
+    RETURN 'secret: ' || SQLERRM;
+END $$;

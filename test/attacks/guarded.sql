@@ -35,3 +35,5 @@ CREATE FUNCTION ops.report() RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
     RETURN (SELECT string_agg(to_jsonb(r)::text, E'\n') FROM privacy_guard.audit_records(kinds => '{access}') r);
 END $$;
+CREATE FUNCTION ops.hold(customer bigint) RETURNS void LANGUAGE sql AS
+$$ SELECT privacy_guard.place_hold('case', customer::text) $$;
