@@ -7,6 +7,8 @@
 
 #include "postgres.h"
 
+#include "access/htup.h"
+#include "access/tupdesc.h"
 #include "consent/change.h"
 #include "consent/consent_cache.h"
 #include "policy/policy.h"
@@ -48,6 +50,13 @@ subject_key_uuid(const unsigned char *bytes)
 	memcpy(&key, bytes, sizeof(key));
 	return key;
 }
+
+/*
+ * The facts of one row of privacy_guard.subject_state, and until when they hold by themselves.
+ * Recorded bases, where the purpose asks for them, are read as they are now.
+ */
+extern SubjectFacts subject_state_facts(HeapTuple state, TupleDesc desc, const Purpose *purpose,
+                                        TimestampTz now, TimestampTz *changes_at);
 
 extern SubjectKey subject_key_text(const char *text, int length);
 
