@@ -37,10 +37,19 @@ subject_reader_init(SubjectReader *reader, const Purpose *purpose, int32 categor
 
 /* ---- reading the tables ---- */
 
+/* What is asked about one row of subject_state. */
+typedef struct StateQuestion
+{
+	const Purpose *purpose;
+	TimestampTz now;
+	SubjectFacts facts;
+	TimestampTz changes_at;
+} StateQuestion;
+
 static void
 basis_row(HeapTuple tuple, TupleDesc desc, void *arg)
 {
-	SubjectReader *reader = arg;
+	StateQuestion *question = arg;
 	bool isnull;
 	char *purpose = catalog_text(tuple, desc, BASIS_PURPOSE);
 	size_t length = strlen(purpose);
@@ -48,32 +57,27 @@ basis_row(HeapTuple tuple, TupleDesc desc, void *arg)
 	    DatumGetTimestampTz(catalog_column(tuple, desc, BASIS_VALID_UNTIL, &isnull));
 	int basis = catalog_enum_position(
 	    DatumGetObjectId(catalog_column(tuple, desc, BASIS_LEGAL_BASIS, &isnull)));
-	const char *path = reader->purpose->path;
+	const char *path = question->purpose->path;
 
 	/* Recorded for this purpose or one above it. */
 	if (strncmp(path, purpose, length) != 0 || (path[length] != '\0' && path[length] != '.') ||
-	    until <= *reader->now)
+	    until <= question->now)
 		return;
-	reader->line.facts[0] |= FACT_BASIS(basis);
-	reader->line.changes_at = Min(reader->line.changes_at, until);
+	question->facts |= FACT_BASIS(basis);
+	question->changes_at = Min(question->changes_at, until);
 }
 
-/* Needs its own pass, because a scan cannot start another under its callback's memory. */
-static SubjectFacts
-recorded_bases(SubjectReader *reader, int64 subject)
+static void
+add_recorded_bases(StateQuestion *question, int64 subject)
 {
-	SubjectReader basis = *reader;
 	ScanKeyData key;
 
-	basis.line.facts[0] = 0;
 	ScanKeyInit(&key, BASIS_SUBJECT, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(subject));
-	catalog_scan(CATALOG_SUBJECT_BASIS, &key, 1, basis_row, &basis);
-	reader->line.changes_at = Min(reader->line.changes_at, basis.line.changes_at);
-	return basis.line.facts[0];
+	catalog_scan(CATALOG_SUBJECT_BASIS, &key, 1, basis_row, question);
 }
 
-static SubjectFacts
-consent_facts(SubjectReader *reader, Datum consent)
+static void
+add_consent(StateQuestion *question, Datum consent)
 {
 	static const SubjectFacts given[] = {
 	    0,
@@ -81,45 +85,58 @@ consent_facts(SubjectReader *reader, Datum consent)
 	    FACT_CONSENT_IMPLIED | FACT_CONSENT_EXPRESSED,
 	    FACT_CONSENT_IMPLIED | FACT_CONSENT_EXPRESSED | FACT_CONSENT_EXPLICIT,
 	};
-	const Purpose *purpose = reader->purpose;
+	const Purpose *purpose = question->purpose;
 	ConsentVerdict verdict;
 
-	consent_evaluate((Consent *) PG_DETOAST_DATUM(consent), purpose->path, strlen(purpose->path),
-	                 purpose->version, *reader->now, &verdict);
-	reader->line.changes_at = Min(reader->line.changes_at, verdict.changes_at);
-	return given[verdict.level] | (verdict.refused ? FACT_REFUSED : 0);
+	consent_evaluate(DatumGetConsentP(consent), purpose->path, strlen(purpose->path),
+	                 purpose->version, question->now, &verdict);
+	question->facts |= given[verdict.level] | (verdict.refused ? FACT_REFUSED : 0);
+	question->changes_at = Min(question->changes_at, verdict.changes_at);
+}
+
+SubjectFacts
+subject_state_facts(HeapTuple state, TupleDesc desc, const Purpose *purpose, TimestampTz now,
+                    TimestampTz *changes_at)
+{
+	StateQuestion question = {purpose, now, FACT_KNOWN, DT_NOEND};
+	bool isnull;
+
+	if (purpose != &no_purpose)
+	{
+		Datum objections = catalog_column(state, desc, STATE_OBJECTIONS, &isnull);
+
+		add_consent(&question, catalog_column(state, desc, STATE_CONSENT, &isnull));
+		if (purpose_set_covers(DatumGetPurposeSetP(objections), purpose->path,
+		                       strlen(purpose->path)))
+			question.facts |= FACT_OBJECTED;
+	}
+	if (catalog_bool(state, desc, STATE_RESTRICTED))
+		question.facts |= FACT_RESTRICTED;
+	if (purpose->record_basis)
+		add_recorded_bases(&question,
+		                   DatumGetInt64(catalog_column(state, desc, STATE_SUBJECT, &isnull)));
+	*changes_at = question.changes_at;
+	return question.facts;
 }
 
 static void
 state_row(HeapTuple tuple, TupleDesc desc, void *arg)
 {
 	SubjectReader *reader = arg;
-	const char *path = reader->purpose->path;
-	SubjectFacts facts = FACT_KNOWN;
+	TimestampTz changes_at;
 	bool isnull;
-	Datum value;
-	int64 number;
+	Datum key_int = catalog_column(tuple, desc, STATE_KEY_INT, &isnull);
 	int slot = 0;
 
-	number = DatumGetInt64(catalog_column(tuple, desc, STATE_SUBJECT, &isnull));
-	if (reader->purpose != &no_purpose)
-	{
-		facts |= consent_facts(reader, catalog_column(tuple, desc, STATE_CONSENT, &isnull));
-		value = catalog_column(tuple, desc, STATE_OBJECTIONS, &isnull);
-		if (purpose_set_covers((PurposeSet *) PG_DETOAST_DATUM(value), path, strlen(path)))
-			facts |= FACT_OBJECTED;
-	}
-	if (catalog_bool(tuple, desc, STATE_RESTRICTED))
-		facts |= FACT_RESTRICTED;
-	if (reader->purpose->record_basis)
-		facts |= recorded_bases(reader, number);
-	value = catalog_column(tuple, desc, STATE_KEY_INT, &isnull);
 	if (reader->key_kind == KEY_INT && !isnull)
-		slot = (int) (DatumGetInt64(value) & (CACHE_LINE_SUBJECTS - 1));
-	reader->line.facts[slot] = facts;
+		slot = (int) (DatumGetInt64(key_int) & (CACHE_LINE_SUBJECTS - 1));
+	reader->line.facts[slot] =
+	    subject_state_facts(tuple, desc, reader->purpose, *reader->now, &changes_at);
+	reader->line.changes_at = Min(reader->line.changes_at, changes_at);
 	/* A number that goes with this transaction would leave a record that leads nowhere. */
 	if (!TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data)))
-		reader->line.number[slot] = number;
+		reader->line.number[slot] =
+		    DatumGetInt64(catalog_column(tuple, desc, STATE_SUBJECT, &isnull));
 }
 
 static void

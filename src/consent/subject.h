@@ -7,6 +7,8 @@
 
 #include "postgres.h"
 
+#include "access/htup.h"
+#include "access/tupdesc.h"
 #include "consent/change.h"
 #include "consent/consent_cache.h"
 #include "policy/policy.h"
@@ -39,6 +41,13 @@ subject_key_int(int64 key)
 {
 	return (SubjectKey){{(uint64) (key >> 3), 0}};
 }
+
+/*
+ * The facts of one row of privacy_guard.subject_state, and until when they hold by themselves.
+ * Recorded bases, where the purpose asks for them, are read as they are now.
+ */
+extern SubjectFacts subject_state_facts(HeapTuple state, TupleDesc desc, const Purpose *purpose,
+                                        TimestampTz now, TimestampTz *changes_at);
 
 /* Get the line of a key.  May read tables, with a snapshot of its own; text is the key as text. */
 extern void subject_read_line(SubjectReader *reader, SubjectKey key, const char *text, int length);

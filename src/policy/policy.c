@@ -75,6 +75,7 @@ typedef struct GrantEntry
 typedef struct Generation
 {
 	MemoryContext context;
+	uint64 number;
 	int pins;
 	PolicyState state;
 	Oid schema;
@@ -161,6 +162,7 @@ generation_hash(Generation *gen, const char *name, Size key, Size entry, int fla
 static Generation *
 generation(void)
 {
+	static uint64 count = 0;
 	MemoryContext context;
 	Generation *gen;
 
@@ -177,10 +179,17 @@ generation(void)
 	    AllocSetContextCreate(CurrentMemoryContext, "privacy_guard policy", ALLOCSET_SMALL_SIZES);
 	gen = MemoryContextAllocZero(context, sizeof(Generation));
 	gen->context = context;
+	gen->number = ++count;
 	generation_build(gen);
 	MemoryContextSetParent(context, TopMemoryContext);
 	current = gen;
 	return gen;
+}
+
+uint64
+policy_number(void)
+{
+	return generation()->number;
 }
 
 void *
@@ -649,6 +658,24 @@ policy_purpose(const char *path)
 	}
 	gen->recent_purpose = purpose;
 	return purpose;
+}
+
+static void
+read_path(HeapTuple tuple, TupleDesc desc, void *arg)
+{
+	List **paths = arg;
+
+	*paths = lappend(*paths, catalog_text(tuple, desc, PURPOSE_PATH));
+}
+
+List *
+policy_purposes(void)
+{
+	List *paths = NIL;
+
+	(void) generation();
+	catalog_scan(CATALOG_PURPOSE, NULL, 0, read_path, &paths);
+	return paths;
 }
 
 /* ---- rules ---- */

@@ -114,6 +114,9 @@ typedef enum PolicyState
 extern void policy_init(void);
 extern PolicyState policy_state(void);
 
+/* Another number whenever the rules may have changed; never 0. */
+extern uint64 policy_number(void);
+
 /* Keep what has been handed out valid until unpinned, also across changes of the rules. */
 extern void *policy_pin(void);
 extern void policy_unpin(void *pin);
@@ -122,6 +125,7 @@ extern const GuardedRelation *policy_relation(Oid relid);
 extern const GuardedRelation *policy_guarded(Oid relid);
 extern List *policy_tables(void); /* the oids of all guarded tables, without their children */
 extern const Purpose *policy_purpose(const char *path);
+extern List *policy_purposes(void); /* the paths of all, as char * */
 extern const Rule *policy_rule(const GuardedTable *table, const Purpose *purpose);
 extern const struct HoldSet *policy_holds(void);
 extern bool policy_entitled(Oid role, const Purpose *purpose);

@@ -164,6 +164,7 @@ BEGIN
         WHEN own.status IS NULL AND above.status IS NULL THEN 'no consent is on record'
         WHEN above.status IS NOT NULL AND (own.status IS NULL OR above.event_time >= own.event_time)
             THEN format('consent to "%s" above it is %s', above.purpose, above.status)
+        WHEN own.status = 'expired' THEN format('consent ended on %s', own.event_time)
         WHEN own.status NOT IN ('given', 'renewed') THEN format('consent is %s', own.status)
         WHEN own.event_time > moment THEN 'consent begins later'
         WHEN own.valid_until <= moment THEN format('consent ended on %s', own.valid_until)

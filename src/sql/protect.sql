@@ -383,6 +383,8 @@ CALL privacy_guard_internal.publish('protect', 'steward');
 
 CREATE FUNCTION privacy_guard_internal.forget_table(relation oid) RETURNS void
     LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    DELETE FROM privacy_guard.unneeded_since u WHERE u.relation = forget_table.relation;
+    DELETE FROM privacy_guard.unneeded_pass p WHERE p.relation = forget_table.relation;
     DELETE FROM privacy_guard.rule r WHERE r.relation = forget_table.relation;
     DELETE FROM privacy_guard.retention d WHERE d.relation = forget_table.relation;
     DELETE FROM privacy_guard.table_mode m WHERE m.relation = forget_table.relation;

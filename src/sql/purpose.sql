@@ -43,7 +43,7 @@ BEGIN
     IF privacy_guard_internal.in_verb() THEN
         INSERT INTO privacy_guard.policy_history
                     (changed_by, object, operation, relation, role, purpose, old_row, new_row)
-            VALUES (privacy_guard_internal.invoker()::text, TG_TABLE_NAME, TG_OP,
+            VALUES (privacy_guard_internal.recorder(), TG_TABLE_NAME, TG_OP,
                     to_regclass(any_row ->> 'relation'), to_regrole(any_row ->> 'role'),
                     coalesce(any_row ->> 'purpose', any_row ->> 'path'), old_row, new_row);
         PERFORM privacy_guard_internal.audit_event('policy', TG_OP, TG_TABLE_NAME,
