@@ -130,7 +130,7 @@ BEGIN
       INTO attribute
       FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
      WHERE a.attrelid = relation AND a.attname = column_name;
-    IF kind IS NULL OR word <> ALL ('{null,redact,partial,year,month,range,prefix,pseudonym}')
+    IF kind IS NULL OR word <> ALL ('{"null",redact,partial,year,month,range,prefix,pseudonym}')
        OR (word IN ('range', 'prefix')) <> (size IS NOT NULL)
        OR (word NOT IN ('range', 'prefix') AND kind <> word) THEN
         RAISE EXCEPTION 'unknown mask for column "%" of table %', column_name, relation
@@ -628,6 +628,7 @@ CREATE FUNCTION privacy_guard_internal.advance_run(
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     member regclass := run.members[run.member];
+    name text := member::text;
     whole boolean := false;
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = member) THEN
@@ -639,7 +640,7 @@ BEGIN
             whole := erased.rows IS NOT NULL;
         END IF;
         IF whole THEN
-            run.partitions := run.partitions || member::oid::text;
+            run.partitions := run.partitions || name;
         ELSE
             erased := privacy_guard_internal.erase_rows(run, guarded, member, batch_size);
         END IF;
@@ -867,6 +868,23 @@ CREATE FUNCTION privacy_guard_internal.retention_due_at() RETURNS timestamptz
        AND EXISTS (SELECT FROM privacy_guard.retention r WHERE r.relation = g.relation AND r.period IS NOT NULL) $$;
 COMMENT ON FUNCTION privacy_guard_internal.retention_due_at() IS
     'When the eraser is needed next; NULL where nothing that is there will ever be due.';
+
+-- A table that is no longer guarded: what is under way gets its receipt.
+CREATE FUNCTION privacy_guard_internal.forget_erasing() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    run privacy_guard.retention_run;
+BEGIN
+    FOR run IN SELECT * FROM privacy_guard.retention_run r WHERE r.relation = OLD.relation AND r.finished_at IS NULL LOOP
+        PERFORM privacy_guard_internal.finish_run(run, true);
+    END LOOP;
+    DELETE FROM privacy_guard.retention_run r WHERE r.relation = OLD.relation;
+    DELETE FROM privacy_guard.retention_state s WHERE s.relation = OLD.relation;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION privacy_guard_internal.forget_erasing() IS 'Trigger that forgets how erasing went in a table that is guarded no more.';
+CREATE TRIGGER forget_erasing AFTER DELETE ON privacy_guard.guarded_table
+    FOR EACH ROW EXECUTE FUNCTION privacy_guard_internal.forget_erasing();
 
 -- ---- by hand ----
 
