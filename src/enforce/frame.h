@@ -12,11 +12,13 @@
 #include "enforce/exempt.h"
 #include "executor/execdesc.h"
 #include "policy/policy.h"
+#include "retention/own_statement.h"
 
 typedef enum FrameVerdict
 {
 	FRAME_DECIDE, /* by subject */
 	FRAME_PASS,   /* exempt */
+	FRAME_ERASE,  /* what neither a hold nor a restriction keeps */
 	FRAME_HIDE    /* no purpose, and the session asked for empty results */
 } FrameVerdict;
 
@@ -50,6 +52,7 @@ typedef struct Frame
 	TimestampTz now; /* when it started, or went on last */
 	bool has_run;
 	Exemption exempt;
+	OwnStatement *own; /* NULL where it is not one */
 	bool explain_only;
 	bool exports; /* rows go into a table that nothing guards */
 	bool collects;

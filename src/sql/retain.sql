@@ -28,15 +28,10 @@ CREATE FUNCTION privacy_guard_internal.has_ended(relation regclass, since name) 
 COMMENT ON FUNCTION privacy_guard_internal.has_ended(regclass, name) IS
     'The condition, for its owner''s statements, that a row of a guarded table began at the cutoff $1 (a text) or earlier. What a rule has anonymised does not end again.';
 
-CREATE FUNCTION privacy_guard_internal.count_as_owner(relation regclass, statement text, arguments text[]) RETURNS bigint
-    LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'verb_count_rows';
-COMMENT ON FUNCTION privacy_guard_internal.count_as_owner(regclass, text, text[]) IS
-    'Runs a SELECT of one bigint as the owner of a guarded table, past the guard. Only from within a verb.';
-
 CREATE FUNCTION privacy_guard_internal.count_rows(relation regclass, condition text, VARIADIC arguments text[] DEFAULT '{}')
     RETURNS bigint LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
-    SELECT privacy_guard_internal.count_as_owner(relation, format('SELECT count(*) FROM %s WHERE %s', relation, condition),
-                                                 arguments) $$;
+    SELECT privacy_guard_internal.run_as_owner(relation,
+        format('SELECT to_jsonb(count(*)) FROM %s WHERE %s', relation, condition), VARIADIC arguments)::bigint $$;
 COMMENT ON FUNCTION privacy_guard_internal.count_rows(regclass, text, text[]) IS
     'How many rows of a guarded table meet a condition, past the guard. Only from within a verb.';
 
