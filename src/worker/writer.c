@@ -30,6 +30,7 @@
 #include "audit/seal.h"
 #include "guc.h"
 #include "policy/policy.h"
+#include "retention/eraser_shared.h"
 #include "worker/transaction.h"
 #include "worker/witness.h"
 #include "worker/writer.h"
@@ -212,6 +213,9 @@ start(void)
 	if (!absent)
 		audit_ring_set_served();
 	started = !absent;
+	/* Whoever has come to a database where something is guarded may be the first one there. */
+	if (started)
+		eraser_wake(MyDatabaseId);
 	return true;
 }
 
