@@ -80,7 +80,6 @@ sub left
 	return $rows =~ s/\A\s+//r;
 }
 
-# Rows and, for control, subjects by the receipts.
 sub receipts
 {
 	my ($name) = @_;
@@ -94,7 +93,7 @@ sub receipts
 sub set
 {
 	my ($name, $value) = @_;
-	$node->adjust_conf('postgresql.conf', $name, $value);
+	$node->append_conf('postgresql.conf', "$name = $value");
 	$node->reload;
 	return;
 }
@@ -142,9 +141,8 @@ is(left('visit'), 3, 'what is not past its time stays');
 ok(eventually(sub { receipts('visit') == 2500 }), 'there is a receipt');
 is( $node->safe_psql(
 		'postgres',
-		q{SELECT DISTINCT session_user_name, application_name FROM privacy_guard.audit_log
-		   WHERE kind = 'retention' AND operation = 'Erase' LIMIT 1}
-	) =~ s/.*\|//r,
+		q{SELECT DISTINCT application_name FROM privacy_guard.audit_log WHERE kind = 'retention' AND operation = 'Erase'}
+	),
 	'privacy_guard eraser',
 	'which names it');
 $node->safe_psql(
@@ -169,10 +167,10 @@ $node->safe_psql(
 	SELECT privacy_guard.grant_purpose('care', 'postgres');
 	$make_owner});
 make_table('visit', 1500, 'one');
-make_table('both', 1500);
+make_table('twin', 1500);
 retain('visit', 'one');
-retain('both');
-ok(goes('visit', 1500, 'one') && goes('both', 1500),
+retain('twin');
+ok(goes('visit', 1500, 'one') && goes('twin', 1500),
 	'each database has its own');
 
 # ---- rate
@@ -301,15 +299,15 @@ ok( eventually(
 	'it is on display');
 ok(log_says(qr/could not erase rows of public\.stubborn: .*P0001/),
 	'and in the log');
-unlike(slurp_file($node->logfile), qr/4711/, 'without the value');
+unlike(slurp_file($node->logfile), qr/47110(0[1-9]|10)/, 'without the value');
 $node->safe_psql('postgres', 'DROP TRIGGER refuse ON stubborn');
 ok(goes('stubborn', 10), 'and tried again');
 
 # ---- no worker slots
 
 make_table('patient', 5000);
-$node->adjust_conf('postgresql.conf', 'privacy_guard.erase_rate', 20);
-$node->adjust_conf('postgresql.conf', 'max_worker_processes', 3);
+$node->append_conf('postgresql.conf', 'privacy_guard.erase_rate = 20');
+$node->append_conf('postgresql.conf', 'max_worker_processes = 3');
 my $offset = -s $node->logfile;
 $node->restart;
 retain('patient');
@@ -322,21 +320,20 @@ is( $node->safe_psql(
 	),
 	3,
 	'what is due is hidden');
-$node->adjust_conf('postgresql.conf', 'max_worker_processes', 4);
+$node->append_conf('postgresql.conf', 'max_worker_processes = 4');
 $node->restart;
 ok(eventually(sub { gone('patient') > 0 }), 'with one it comes');
 $offset = -s $node->logfile;
 $node->safe_psql('postgres', 'CREATE DATABASE two');
 $node->safe_psql(
 	'two', qq{
-	SET privacy_guard.purpose = 'care';
 	CREATE EXTENSION privacy_guard CASCADE;
 	SELECT privacy_guard.create_purpose('care', 'contract');
 	SELECT privacy_guard.grant_purpose('care', 'postgres');
 	CREATE TABLE person (id bigint PRIMARY KEY);
 	SELECT privacy_guard.protect('person', 'id', $category);
 	SELECT privacy_guard.permit('person', 'care');
-	SET privacy_guard.purpose = 'care';
+	BEGIN; SET LOCAL privacy_guard.purpose = 'care';
 	SELECT count(*) FROM person});
 pass('and leaves it to an audit writer who needs it');
 is(eraser(), '', 'as long as that is there');
