@@ -417,11 +417,35 @@ is_frame_recorded(const Frame *frame)
 	return false;
 }
 
+/*
+ * Whose rows an own statement erases: the guard of the scan below the change judges each of them,
+ * and no other, if it knows them by their places.  A plain scan tells whose rows a whole table has.
+ */
+static void
+watch_erased(PlanState *node, Frame *frame)
+{
+	bool changes = IsA(node, ModifyTableState);
+	PlanState *scan = changes ? outerPlanState(node) : node;
+	FunctionCallInfo call;
+	Judge *judge;
+
+	if (!changes && !IsA(scan, SeqScanState))
+		return;
+	call = guard_call(scan->qual, false);
+	if ((changes && !IsA(scan, TidScanState)) || call == NULL)
+		elog(ERROR, "privacy_guard: what is erased is not known by its place");
+	judge = guard_judge(call, frame, false);
+	judge->own = frame->own;
+	judge->reader.want_numbers = frame->own->subjects != NULL;
+}
+
 void
 collect_open(Frame *frame)
 {
 	TableUse *uses;
 
+	if (frame->own != NULL && OidIsValid(frame->own->erases) && !frame->collects)
+		watch_erased(frame->query->planstate, frame);
 	if (frame->collects)
 		check_open(frame);
 	if (frame->collects || frame->explain_only || !trail_is_on())

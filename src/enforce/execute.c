@@ -36,6 +36,7 @@
 #include "guc.h"
 #include "policy/policy.h"
 #include "policy/verb.h"
+#include "retention/own_statement.h"
 
 static ExecutorStart_hook_type prev_start_hook = NULL;
 static ExecutorRun_hook_type prev_run_hook = NULL;
@@ -304,7 +305,8 @@ start(QueryDesc *query, int eflags)
 	Frame *frame;
 
 	call_start(query, eflags);
-	if (exempt_integrity_context() && is_core_integrity(query->plannedstmt))
+	if (exempt_integrity_context() && own_statement(query->sourceText) == NULL &&
+	    is_core_integrity(query->plannedstmt))
 	{
 		note_cascade(query->plannedstmt);
 		return;
@@ -508,6 +510,14 @@ tell_withheld(Frame *frame)
 	}
 }
 
+/* What it may not erase stays for another time, and its function says how much. */
+static void
+count_withheld(Frame *frame)
+{
+	for (int i = 0; i < frame->n_tables; i++)
+		frame->own->withheld += frame->tables[i].withheld;
+}
+
 static void
 call_finish(QueryDesc *query)
 {
@@ -520,7 +530,9 @@ call_finish(QueryDesc *query)
 static void
 finish_in_frame(Frame *frame, QueryDesc *query)
 {
-	if (frame != NULL)
+	if (frame != NULL && frame->own != NULL)
+		count_withheld(frame);
+	else if (frame != NULL)
 		tell_withheld(frame);
 	call_finish(query);
 	if (frame != NULL)
@@ -555,7 +567,7 @@ finish(QueryDesc *query)
 	}
 	PG_END_TRY();
 	leave(&entered);
-	if (frame != NULL)
+	if (frame != NULL && frame->own == NULL)
 		report_withheld(frame);
 }
 

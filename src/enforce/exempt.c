@@ -20,7 +20,7 @@
 #include "enforce/exempt.h"
 #include "policy/policy.h"
 #include "policy/verb.h"
-#include "policy/verb_mirror.h"
+#include "retention/own_statement.h"
 
 /* Break-glass: announced in one transaction, open from its commit on. */
 static TimestampTz glass_announced = 0;
@@ -98,7 +98,7 @@ exempt_by_role(Oid role)
 Exemption
 exempt_execution(Oid role, const char *source_text)
 {
-	if (verb_owns_statement(source_text))
+	if (own_statement(source_text) != NULL)
 		return EXEMPT_OWN;
 	if (exempt_glass_is_broken())
 		return EXEMPT_BY_GLASS;

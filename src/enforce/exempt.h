@@ -14,7 +14,7 @@ extern void exempt_init(void);
 typedef enum Exemption
 {
 	EXEMPT_NOT,
-	EXEMPT_OWN,      /* the one statement by which our own functions write consent columns */
+	EXEMPT_OWN,      /* one statement that our own functions run on guarded tables */
 	EXEMPT_BY_GLASS, /* an open break-glass */
 	EXEMPT_BY_ROLE   /* a role that was exempted for backups */
 } Exemption;

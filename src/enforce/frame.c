@@ -132,6 +132,12 @@ is_exempt(const Frame *frame)
 	return frame->explain_only || frame->exempt != EXEMPT_NOT;
 }
 
+static bool
+erases(const Frame *frame, const FrameTable *entry)
+{
+	return frame->own != NULL && frame->own->erases == entry->table->relid;
+}
+
 Frame *
 frame_prepare(const FrameRequest *request)
 {
@@ -159,6 +165,8 @@ frame_prepare(const FrameRequest *request)
 	frame->explain_only = request->explain_only;
 	frame->exempt =
 	    exempt_execution(frame->role, request->query ? request->query->sourceText : NULL);
+	if (request->query != NULL)
+		frame->own = own_statement(request->query->sourceText);
 	if (!is_exempt(frame))
 		frame->purpose = declared_purpose();
 	foreach (cell, tables)
@@ -169,7 +177,7 @@ frame_prepare(const FrameRequest *request)
 		entry->is_read = list_member_ptr(read, entry->table);
 		entry->is_changed = list_member_ptr(changed, entry->table);
 		if (is_exempt(frame))
-			entry->verdict = FRAME_PASS;
+			entry->verdict = erases(frame, entry) ? FRAME_ERASE : FRAME_PASS;
 		else if (policy_state() == POLICY_PENDING)
 			check_pending(entry);
 		else if (RecoveryInProgress())

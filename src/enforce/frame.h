@@ -12,11 +12,13 @@
 #include "enforce/exempt.h"
 #include "executor/execdesc.h"
 #include "policy/policy.h"
+#include "retention/own_statement.h"
 
 typedef enum FrameVerdict
 {
 	FRAME_DECIDE, /* by subject */
 	FRAME_PASS,   /* exempt */
+	FRAME_ERASE,  /* what neither a hold nor a restriction keeps */
 	FRAME_HIDE    /* no purpose, and the session asked for empty results */
 } FrameVerdict;
 
@@ -44,6 +46,7 @@ typedef struct Frame
 	Oid role;
 	TimestampTz now;
 	Exemption exempt;
+	OwnStatement *own; /* NULL where it is not one */
 	bool explain_only;
 	bool exports; /* rows go into a table that nothing guards */
 	bool collects;

@@ -169,8 +169,12 @@ static inline void
 let_pass(Judge *judge)
 {
 	judge->in_hand = judge->at_scan;
-	if (unlikely(!judge->at_scan && judge->entry->access != NULL))
+	if (likely(judge->at_scan))
+		return;
+	if (judge->entry->access != NULL)
 		judge_record(judge);
+	else if (judge->own != NULL)
+		judge_note_erased(judge);
 }
 
 /* guard(internal, regclass, columns): once for each row of a scan. */

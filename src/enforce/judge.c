@@ -11,6 +11,7 @@
 
 #include "enforce/judge.h"
 #include "enforce/via.h"
+#include "policy/hold.h"
 #include "types/consent.h"
 
 static bool
@@ -27,7 +28,7 @@ judge_init(Judge *judge, Frame *frame, FrameTable *entry)
 	judge->frame = frame;
 	judge->entry = entry;
 	judge->spec = entry->table;
-	if (entry->verdict != FRAME_DECIDE && !records_subjects(entry))
+	if (entry->verdict != FRAME_DECIDE && entry->verdict != FRAME_ERASE && !records_subjects(entry))
 		return;
 	if (entry->table->n_subjects == 0)
 	{
@@ -159,11 +160,28 @@ identify(Judge *judge, const Datum *value, const bool *null)
 			(void) subject_facts(judge, judge->type[i], value[i]);
 }
 
+/* Not while a subject of the row is under a hold, or processing is restricted (GDPR Art. 18). */
+static bool
+may_be_erased(Judge *judge, const Datum *value, const bool *null)
+{
+	const GuardedTable *table = judge->entry->table;
+	bool holds = hold_any(table);
+
+	for (int i = 0; i < judge->n_columns; i++)
+		if (!null[i] &&
+		    ((subject_facts(judge, judge->type[i], value[i]) & FACT_RESTRICTED) != 0 ||
+		     (holds && hold_binds(table, judge->spec->category, judge->type[i], value[i]))))
+			return false;
+	return true;
+}
+
 static bool
 row_permits(Judge *judge, const Datum *value, const bool *null)
 {
 	bool permitted = judge->entry->verdict == FRAME_PASS;
 
+	if (judge->entry->verdict == FRAME_ERASE)
+		return may_be_erased(judge, value, null);
 	if (judge->entry->verdict == FRAME_DECIDE)
 		permitted = columns_permit(judge, value, null);
 	if (records_subjects(judge->entry) &&
@@ -175,19 +193,23 @@ row_permits(Judge *judge, const Datum *value, const bool *null)
 bool
 judge_permits(Judge *judge, const Datum *value, const bool *null, Snapshot snapshot)
 {
+	bool without_subject =
+	    judge->entry->verdict == FRAME_PASS || judge->entry->verdict == FRAME_ERASE;
 	const ViaRow *row;
 
 	judge->n_judged = 0;
+	if (judge->entry->verdict == FRAME_ERASE && hold_on_table(judge->entry->table))
+		return false;
 	if (judge->entry->verdict == FRAME_HIDE ||
 	    (judge->entry->verdict == FRAME_PASS && !records_subjects(judge->entry)))
 		return judge->entry->verdict == FRAME_PASS;
 	if (judge->entry->table->n_subjects > 0)
 		return row_permits(judge, value, null);
 	if (null[0])
-		return judge->entry->verdict == FRAME_PASS || judge->entry->table->show_null;
+		return without_subject || judge->entry->table->show_null;
 	row = via_follow(judge->entry->via, value[0], snapshot);
 	if (!row->found)
-		return judge->entry->verdict == FRAME_PASS;
+		return without_subject;
 	return row_permits(judge, row->value, row->null);
 }
 
@@ -224,4 +246,12 @@ judge_record_subjects(Judge *judge)
 			access_add_number(access, judge->judged[i].number);
 		else
 			record_key(access, &judge->judged[i]);
+}
+
+void
+judge_note_erased(Judge *judge)
+{
+	judge->own->rows++;
+	for (int i = 0; i < judge->n_judged; i++)
+		own_statement_add_subject(judge->own, judge->judged[i].number);
 }

@@ -33,6 +33,7 @@ typedef struct Judge
 	bool in_hand;
 	/* This is no judge: the call says that a row of that one is shown to others. */
 	struct Judge *noted;
+	OwnStatement *own; /* it judges the rows that this one erases */
 	int n_judged;
 	JudgedSubject judged[MAX_SUBJECT_COLUMNS];
 } Judge;
@@ -59,6 +60,9 @@ judge_record(Judge *judge)
 	else
 		judge_record_subjects(judge);
 }
+
+/* The own statement erases the row that was judged last. */
+extern void judge_note_erased(Judge *judge);
 
 /* The row was withheld, or would have been. */
 static inline void

@@ -28,6 +28,7 @@
 #include "enforce/planner.h"
 #include "enforce/rls.h"
 #include "policy/policy.h"
+#include "retention/own_statement.h"
 
 static planner_hook_type prev_planner_hook = NULL;
 static needs_fmgr_hook_type prev_needs_fmgr_hook = NULL;
@@ -61,6 +62,12 @@ without_truisms(List *quals)
 	}
 	return quals;
 }
+
+typedef struct GuardContext
+{
+	bool harmless; /* may the guard be a plain qualification in this query? */
+	bool own;      /* a statement of ours */
+} GuardContext;
 
 static void
 guard_relation(Query *query, Index varno, RangeTblEntry *rte, const GuardedRelation *relation,
@@ -117,9 +124,19 @@ guard_conflicts(Query *query)
 	query->withCheckOptions = lcons(check, query->withCheckOptions);
 }
 
-/* context: may the guard be a plain qualification in this query? */
+/* No policy has a say in what we do: it could hide rows from erasure, or run somebody's code. */
+static void
+drop_policies(Query *query)
+{
+	ListCell *cell;
+
+	foreach (cell, query->rtable)
+		lfirst_node(RangeTblEntry, cell)->securityQuals = NIL;
+	query->withCheckOptions = NIL;
+}
+
 static bool
-guard_query_walker(Node *node, bool *harmless)
+guard_query_walker(Node *node, GuardContext *context)
 {
 	if (node == NULL)
 		return false;
@@ -129,12 +146,14 @@ guard_query_walker(Node *node, bool *harmless)
 
 		if (query->commandType != CMD_UTILITY && !exempt_integrity_query(query))
 		{
-			guard_reads(query, *harmless);
+			if (context->own)
+				drop_policies(query);
+			guard_reads(query, context->harmless);
 			guard_conflicts(query);
 		}
-		return query_tree_walker(query, guard_query_walker, harmless, 0);
+		return query_tree_walker(query, guard_query_walker, context, 0);
 	}
-	return expression_tree_walker(node, guard_query_walker, harmless);
+	return expression_tree_walker(node, guard_query_walker, context);
 }
 
 static PlannedStmt *
@@ -151,7 +170,7 @@ guarding_planner(Query *parse, const char *query_string, int cursor_options, Par
 	PlannedStmt *result;
 	void *pin;
 	int depth = unpoliced_depth;
-	bool harmless;
+	GuardContext context = {.own = own_statement(query_string) != NULL};
 
 	if (policy_state() <= POLICY_EMPTY)
 		return call_planner(parse, query_string, cursor_options, params);
@@ -159,8 +178,8 @@ guarding_planner(Query *parse, const char *query_string, int cursor_options, Par
 	pin = policy_pin();
 	PG_TRY();
 	{
-		harmless = placement_is_harmless(parse);
-		guard_query_walker((Node *) parse, &harmless);
+		context.harmless = context.own || placement_is_harmless(parse);
+		guard_query_walker((Node *) parse, &context);
 		unpoliced_depth = has_bypassrls_privilege(GetUserId()) ? 1 : 0;
 		result = call_planner(parse, query_string, cursor_options, params);
 	}

@@ -1,0 +1,309 @@
+/*
+ * erase.c
+ *		One batch of an erasure: a statement of ours on one table, and what it erased.
+ *
+ * The statement returns the start of the storage duration of each row; whose rows they are, the
+ * guard tells.  Its plan is kept for the batches that follow, under a name that the caller gives
+ * to the run: to make the statement and to plan it takes as long as to erase hundreds of rows.
+ *
+ * Copyright (c) 2026, privacy_guard contributors
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "storage/lock.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "policy/policy.h"
+#include "retention/own_statement.h"
+#include "types/subject_set.h"
+
+/* Batches alternate between the partitions of a table at most. */
+#define KEPT_PLANS 8
+
+typedef struct KeptPlan
+{
+	char *name;
+	SPIPlanPtr plan;
+	uint64 used; /* when, in calls */
+} KeptPlan;
+
+typedef struct StartReceiver
+{
+	DestReceiver pub;
+	Oid type; /* of the start, without its domains */
+	bool any;
+	Datum first;
+	Datum last;
+} StartReceiver;
+
+enum
+{
+	ERASED_READY,
+	ERASED_ROWS,
+	ERASED_FIRST_START,
+	ERASED_LAST_START,
+	ERASED_SUBJECTS,
+	ERASED_UNNUMBERED,
+	ERASED_WITHHELD,
+	ERASED_COLUMNS
+};
+
+static KeptPlan kept[KEPT_PLANS];
+static uint64 calls = 0;
+
+PG_FUNCTION_INFO_V1(erase_batch);
+PG_FUNCTION_INFO_V1(erase_whole);
+PG_FUNCTION_INFO_V1(erase_pick);
+PG_FUNCTION_INFO_V1(erase_claim);
+
+/* ---- plans ---- */
+
+static SPIPlanPtr
+find_plan(const char *name)
+{
+	calls++;
+	for (int i = 0; i < KEPT_PLANS; i++)
+		if (kept[i].name != NULL && strcmp(kept[i].name, name) == 0)
+		{
+			kept[i].used = calls;
+			return kept[i].plan;
+		}
+	return NULL;
+}
+
+static SPIPlanPtr
+keep_plan(const char *name, SPIPlanPtr plan)
+{
+	KeptPlan *oldest = &kept[0];
+
+	for (int i = 1; i < KEPT_PLANS; i++)
+		if (kept[i].used < oldest->used)
+			oldest = &kept[i];
+	if (oldest->name != NULL)
+	{
+		pfree(oldest->name);
+		oldest->name = NULL;
+		SPI_freeplan(oldest->plan);
+	}
+	oldest->plan = plan;
+	oldest->used = calls;
+	oldest->name = MemoryContextStrdup(TopMemoryContext, name);
+	return plan;
+}
+
+/* ---- what comes back ---- */
+
+static void
+starts_begin(DestReceiver *self, int operation, TupleDesc desc)
+{
+	StartReceiver *starts = (StartReceiver *) self;
+
+	starts->type = getBaseType(TupleDescAttr(desc, 0)->atttypid);
+	if (starts->type != DATEOID && starts->type != TIMESTAMPOID && starts->type != TIMESTAMPTZOID)
+		elog(ERROR, "what is erased has no start");
+}
+
+static bool
+is_before(const StartReceiver *starts, Datum a, Datum b)
+{
+	return starts->type == DATEOID ? DatumGetInt32(a) < DatumGetInt32(b)
+	                               : DatumGetInt64(a) < DatumGetInt64(b);
+}
+
+static bool
+starts_take(TupleTableSlot *slot, DestReceiver *self)
+{
+	StartReceiver *starts = (StartReceiver *) self;
+	bool isnull;
+	Datum start = slot_getattr(slot, 1, &isnull);
+
+	if (isnull)
+		return true;
+	if (!starts->any || is_before(starts, start, starts->first))
+		starts->first = start;
+	if (!starts->any || is_before(starts, starts->last, start))
+		starts->last = start;
+	starts->any = true;
+	return true;
+}
+
+static void
+starts_end(DestReceiver *self)
+{
+}
+
+/* Dates and times without a zone are read as UTC. */
+static Datum
+start_time(const StartReceiver *starts, Datum start)
+{
+	DateADT date;
+
+	if (starts->type != DATEOID)
+		return start;
+	date = DatumGetDateADT(start);
+	if (DATE_IS_NOBEGIN(date))
+		return TimestampTzGetDatum(DT_NOBEGIN);
+	return TimestampTzGetDatum(DATE_IS_NOEND(date) ? DT_NOEND : (TimestampTz) date * USECS_PER_DAY);
+}
+
+/* A trigger that keeps rows back would leave them in receipts of what is gone. */
+static void
+check_count(int result, void *arg)
+{
+	const OwnStatement *own = arg;
+
+	if (SPI_processed != own->rows)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+		                errmsg("a trigger keeps back rows that are due for erasure"),
+		                errhint("Let the table's owner change the trigger, or hold the rows with "
+		                        "privacy_guard.place_hold().")));
+}
+
+static Oid
+require_guarded(Oid relid)
+{
+	const GuardedRelation *guarded = policy_guarded(relid);
+
+	if (guarded == NULL)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+		                errmsg("table \"%s\" is not guarded", get_rel_name(relid)),
+		                errhint("Guard it with privacy_guard.protect().")));
+	return guarded->table->relid;
+}
+
+static Datum
+erased_row(TupleDesc desc, OwnStatement *own, const StartReceiver *starts)
+{
+	Datum values[ERASED_COLUMNS] = {0};
+	bool nulls[ERASED_COLUMNS] = {false};
+
+	values[ERASED_READY] = BoolGetDatum(true);
+	values[ERASED_ROWS] = Int64GetDatum(own->rows);
+	values[ERASED_UNNUMBERED] = Int64GetDatum(own->unnumbered);
+	values[ERASED_WITHHELD] = Int64GetDatum(own->withheld);
+	values[ERASED_SUBJECTS] = PointerGetDatum(subject_set_from_bits(own->subjects));
+	nulls[ERASED_FIRST_START] = nulls[ERASED_LAST_START] = !starts->any;
+	if (starts->any)
+	{
+		values[ERASED_FIRST_START] = start_time(starts, starts->first);
+		values[ERASED_LAST_START] = start_time(starts, starts->last);
+	}
+	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
+}
+
+static Datum
+not_ready(TupleDesc desc)
+{
+	Datum values[ERASED_COLUMNS] = {BoolGetDatum(false)};
+	bool nulls[ERASED_COLUMNS];
+
+	memset(nulls, true, sizeof(nulls));
+	nulls[ERASED_READY] = false;
+	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
+}
+
+static void
+run(OwnStatement *own, Oid relid, OwnCall *call, StartReceiver *starts)
+{
+	starts->pub = (DestReceiver){starts_take, starts_begin, starts_end, starts_end, DestNone};
+	call->receiver = &starts->pub;
+	call->take = check_count;
+	call->arg = own;
+	own->erases = require_guarded(relid);
+	own->subjects = subject_bits_create(CurrentMemoryContext);
+	own_statement_run(own, relid, call);
+}
+
+static TupleDesc
+result_type(FunctionCallInfo fcinfo)
+{
+	TupleDesc desc;
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	return desc;
+}
+
+/*
+ * erase_batch(relation, plan text, statement text, arguments text[]): see src/sql/erase.sql.
+ *
+ * However small the table is, the rows are to be found by the index on their start and by their
+ * places.
+ */
+Datum
+erase_batch(PG_FUNCTION_ARGS)
+{
+	Oid relid = PG_GETARG_OID(0);
+	char *name = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	TupleDesc desc = result_type(fcinfo);
+	StartReceiver starts = {.any = false};
+	OwnStatement *own = palloc0(sizeof(OwnStatement));
+	OwnCall call = {.plan = find_plan(name)};
+	int guc_level;
+
+	own_statement_text_args(&call, PG_GETARG_ARRAYTYPE_P(3));
+	if (call.plan == NULL && PG_ARGISNULL(2))
+		PG_RETURN_DATUM(not_ready(desc));
+	if (call.plan == NULL)
+		call.plan =
+		    keep_plan(name, own_statement_prepare(relid, text_to_cstring(PG_GETARG_TEXT_PP(2)),
+		                                          call.n_args, call.types));
+	guc_level = NewGUCNestLevel();
+	(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+	                         true, 0, false);
+	run(own, relid, &call, &starts);
+	AtEOXact_GUC(true, guc_level);
+	PG_RETURN_DATUM(erased_row(desc, own, &starts));
+}
+
+/* erase_whole(relation, statement text): a SELECT of the start of all rows */
+Datum
+erase_whole(PG_FUNCTION_ARGS)
+{
+	TupleDesc desc = result_type(fcinfo);
+	StartReceiver starts = {.any = false};
+	OwnStatement *own = palloc0(sizeof(OwnStatement));
+	OwnCall call = {.sql = text_to_cstring(PG_GETARG_TEXT_PP(1))};
+
+	run(own, PG_GETARG_OID(0), &call, &starts);
+	PG_RETURN_DATUM(erased_row(desc, own, &starts));
+}
+
+/* erase_pick(relation, statement text, VARIADIC arguments text[]): its one jsonb */
+Datum
+erase_pick(PG_FUNCTION_ARGS)
+{
+	OwnStatement *own = palloc0(sizeof(OwnStatement));
+	Datum result;
+
+	own->erases = require_guarded(PG_GETARG_OID(0));
+	result = own_statement_jsonb(own, PG_GETARG_OID(0), text_to_cstring(PG_GETARG_TEXT_PP(1)),
+	                             PG_GETARG_ARRAYTYPE_P(2));
+	if (result == (Datum) 0)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(result);
+}
+
+/*
+ * erase_claim(relation): until the end of the transaction no other session erases rows of the
+ * table.  False where one does.  It keeps nobody else from anything.
+ */
+Datum
+erase_claim(PG_FUNCTION_ARGS)
+{
+	LOCKTAG tag;
+
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, fcinfo->flinfo->fn_oid, PG_GETARG_OID(0), 0);
+	PG_RETURN_BOOL(LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL);
+}

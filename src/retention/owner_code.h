@@ -1,0 +1,28 @@
+/*
+ * owner_code.h
+ *		Whose code a change of a table would run, and as whom.
+ */
+#ifndef PRIVACY_GUARD_RETENTION_OWNER_CODE_H
+#define PRIVACY_GUARD_RETENTION_OWNER_CODE_H
+
+#include "postgres.h"
+
+typedef enum OwnerCodeEvent
+{
+	OWNER_CODE_DELETE,
+	OWNER_CODE_UPDATE
+} OwnerCodeEvent;
+
+/*
+ * Would the event run somebody's code as a superuser, because one owns the table?  Also true where
+ * rewrite rules would put statements into ours.
+ */
+extern bool owner_code_of_table(Oid relid, OwnerCodeEvent event);
+
+/* The same, of the table and of those that core cascades the event to. */
+extern bool owner_code_foreign(Oid relid, OwnerCodeEvent event);
+
+/* An error where rules or triggers of the table itself stand against changing it as its owner. */
+extern void owner_code_check(Oid relid);
+
+#endif /* PRIVACY_GUARD_RETENTION_OWNER_CODE_H */
