@@ -197,7 +197,7 @@ end_of_transaction(XactEvent event, void *arg)
 	wake_at_commit = false;
 }
 
-/* privacy_guard_internal.wake_eraser() */
+/* privacy_guard_internal.wake_eraser(), and as a trigger */
 Datum
 eraser_wake_at_commit(PG_FUNCTION_ARGS)
 {
@@ -207,7 +207,7 @@ eraser_wake_at_commit(PG_FUNCTION_ARGS)
 		RegisterXactCallback(end_of_transaction, NULL);
 	registered = true;
 	wake_at_commit = true;
-	PG_RETURN_VOID();
+	PG_RETURN_POINTER(NULL);
 }
 
 /* ---- the launcher ---- */

@@ -5,6 +5,15 @@ CREATE FUNCTION privacy_guard_internal.wake_eraser() RETURNS void
 COMMENT ON FUNCTION privacy_guard_internal.wake_eraser() IS
     'Has the eraser of this database come soon after this transaction has committed: something may be due that was not.';
 
+CREATE FUNCTION privacy_guard_internal.wake_eraser_on_change() RETURNS trigger
+    LANGUAGE C AS 'MODULE_PATHNAME', 'eraser_wake_at_commit';
+COMMENT ON FUNCTION privacy_guard_internal.wake_eraser_on_change() IS 'The same, after a change of rules.';
+
+CREATE TRIGGER wake_eraser AFTER INSERT OR UPDATE OR DELETE ON privacy_guard.retention
+    FOR EACH STATEMENT EXECUTE FUNCTION privacy_guard_internal.wake_eraser_on_change();
+CREATE TRIGGER wake_eraser AFTER DELETE ON privacy_guard.hold
+    FOR EACH STATEMENT EXECUTE FUNCTION privacy_guard_internal.wake_eraser_on_change();
+
 CREATE FUNCTION privacy_guard_internal.eraser_next_run() RETURNS timestamptz
     LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'eraser_next_run';
 COMMENT ON FUNCTION privacy_guard_internal.eraser_next_run() IS

@@ -3,8 +3,10 @@
  *		The eraser of a database: it erases what is past its storage duration.
  *
  * The launcher starts it when something may be due.  It asks for what is to be done, does each task
- * in batches, each in a transaction of its own, asks when it is needed next, and leaves.  What is
- * erased, in which order, and what is on record of it, is decided in src/sql/erase.sql.
+ * in batches, each in a transaction of its own, and leaves.  What is erased, in which order, and
+ * what is on record of it, is decided in src/sql/erase.sql.  As long as there are such tasks, it
+ * comes each erase_interval, for rows that end soon may be inserted at any time; else it asks when
+ * there will be some.
  *
  * It is patient, for nobody waits for it: the rows are out of sight already.  A lock that it does
  * not get soon, and a batch that takes long, are errors.  An error aborts the batch, is noted with
@@ -319,8 +321,20 @@ do_tasks(void)
 		if (!do_task())
 			return false;
 	}
-	eraser_report_phase(ERASER_LOOKS);
 	return true;
+}
+
+static bool
+do_all(void)
+{
+	if (worker_run(step_look, "find what is due for erasure") == WORKER_FAILED)
+		return false;
+	if (!in_force)
+		return true;
+	if (tasks == NIL)
+		return worker_run(step_ask_next, "find when something is due for erasure") != WORKER_FAILED;
+	next_due = DT_NOBEGIN;
+	return do_tasks();
 }
 
 /* ---- the process ---- */
@@ -342,35 +356,20 @@ connect_to(Oid database)
 	pace_begin(&pace, clock_now());
 }
 
-static void
-leave(bool failed)
+void
+privacy_guard_eraser_main(Datum database)
 {
+	bool failed;
+
+	connect_to(DatumGetObjectId(database));
+	if (!eraser_attach())
+		proc_exit(0);
+	failed = !must_leave() && !do_all();
 	if (failed)
 		eraser_detach_failed();
 	else if (must_leave())
 		eraser_detach_unfinished();
 	else
 		eraser_detach_done(next_due);
-}
-
-void
-privacy_guard_eraser_main(Datum database)
-{
-	WorkerResult result;
-	bool failed = false;
-
-	connect_to(DatumGetObjectId(database));
-	if (!eraser_attach())
-		proc_exit(0);
-	if (!must_leave())
-	{
-		result = worker_run(step_look, "find what is due for erasure");
-		failed = result == WORKER_FAILED;
-		if (result == WORKER_DONE && in_force)
-			failed = !do_tasks() ||
-			         (!must_leave() &&
-			          worker_run(step_ask_next, "find when erasing is due") == WORKER_FAILED);
-	}
-	leave(failed);
 	proc_exit(0);
 }
