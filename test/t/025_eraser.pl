@@ -61,7 +61,7 @@ sub gone
 {
 	my ($name, $database) = @_;
 	return $node->safe_psql($database // 'postgres',
-		"SELECT count(*) FROM gone WHERE relation = '$name'");
+		"SELECT count(*) FROM gone WHERE relation = '$name' AND id > 0");
 }
 
 sub goes
@@ -276,32 +276,43 @@ ok( eventually(sub { receipts('signalled') == 20000 }),
 
 # ---- errors
 
-make_table('stubborn', 10);
-make_table('willing', 10);
+# Of one row or of the server, as far as the eraser can tell.
 $node->safe_psql(
 	'postgres', q{
 	CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 	BEGIN
-		RAISE EXCEPTION 'secret value %', OLD.id + 4711000;
+		RAISE EXCEPTION 'secret value %', OLD.id + 4711000 USING ERRCODE = TG_ARGV[0];
 	END $$;
-	ALTER FUNCTION refuse OWNER TO keeper;
-	CREATE TRIGGER refuse BEFORE DELETE ON stubborn FOR EACH ROW EXECUTE FUNCTION refuse()}
-);
-retain('stubborn');
-retain('willing');
+	ALTER FUNCTION refuse OWNER TO keeper});
+my %errors = (stubborn => 'P0001', failing => '54000');
+for my $name ('stubborn', 'failing', 'willing')
+{
+	make_table($name, 10);
+	$node->safe_psql('postgres',
+		"CREATE TRIGGER refuse BEFORE DELETE ON $name FOR EACH ROW EXECUTE FUNCTION refuse('$errors{$name}')"
+	) if $errors{$name};
+	retain($name);
+}
 ok(goes('willing', 10), 'an error in one table does not stop the others');
+
+sub status
+{
+	my ($name, $columns) = @_;
+	return $node->safe_psql('postgres',
+		"SELECT $columns FROM privacy_guard.retention_status WHERE table_name = '$name'::regclass"
+	);
+}
 ok( eventually(
-		sub {
-			$node->safe_psql('postgres',
-				q{SELECT failures > 0 AND last_sqlstate = 'P0001' FROM privacy_guard.retention_state WHERE relation = 'stubborn'::regclass}
-			) eq 't';
-		}),
+		sub { status('failing', 'failures > 0, last_sqlstate') eq 't|54000' }
+	),
 	'it is on display');
-ok(log_says(qr/could not erase rows of public\.stubborn: .*P0001/),
-	'and in the log');
+ok(eventually(sub { status('stubborn', 'blocked') eq '10' }),
+	'rows that cannot be erased, too');
+ok(log_says(qr/could not erase rows of public\.failing: .*54000/),
+	'and the error in the log');
 unlike(slurp_file($node->logfile), qr/47110(0[1-9]|10)/, 'without the value');
-$node->safe_psql('postgres', 'DROP TRIGGER refuse ON stubborn');
-ok(goes('stubborn', 10), 'and tried again');
+$node->safe_psql('postgres', "DROP TRIGGER refuse ON $_") for keys %errors;
+ok(goes($_, 10), "it is tried again: $_") for keys %errors;
 
 # ---- no worker slots
 
