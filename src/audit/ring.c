@@ -22,6 +22,7 @@
 #include "utils/timestamp.h"
 
 #include "audit/ring_hold.h"
+#include "audit/ring_registry.h"
 #include "audit/ring_shared.h"
 #include "compat.h"
 #include "guc.h"

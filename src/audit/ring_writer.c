@@ -13,6 +13,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "audit/ring_registry.h"
 #include "audit/ring_shared.h"
 #include "audit/ring_writer.h"
 #include "compat.h"

@@ -114,13 +114,13 @@ like(
 	'and in the server log');
 
 my $launcher = $node->safe_psql('postgres',
-	q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'privacy_guard audit launcher'}
+	q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'privacy_guard launcher'}
 );
 $node->safe_psql('postgres', "SELECT pg_terminate_backend($launcher)");
 ok( eventually(
 		sub {
 			$node->safe_psql('postgres',
-				qq{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'privacy_guard audit launcher' AND pid <> $launcher}
+				qq{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'privacy_guard launcher' AND pid <> $launcher}
 			) eq '1';
 		}),
 	'a terminated launcher comes back');
