@@ -605,28 +605,6 @@ resolve_relation(Generation *gen, RelationEntry *entry)
 	entry->resolved = true;
 }
 
-static void
-read_purpose(HeapTuple tuple, TupleDesc desc, void *arg)
-{
-	Purpose *purpose = arg;
-	bool isnull;
-
-	purpose->known = true;
-	purpose->id = catalog_int4(tuple, desc, PURPOSE_ID);
-	purpose->version = DatumGetInt16(catalog_column(tuple, desc, PURPOSE_VERSION, &isnull));
-	purpose->basis = catalog_enum_position(
-	    DatumGetObjectId(catalog_column(tuple, desc, PURPOSE_LEGAL_BASIS, &isnull)));
-	purpose->consent_level = 1 + catalog_enum_position(DatumGetObjectId(
-	                                 catalog_column(tuple, desc, PURPOSE_CONSENT_TYPE, &isnull)));
-	purpose->record_basis = catalog_bool(tuple, desc, PURPOSE_RECORD_BASIS);
-	purpose->export_allowed = catalog_bool(tuple, desc, PURPOSE_EXPORT);
-	purpose->exempt_from_restriction =
-	    catalog_bool(tuple, desc, PURPOSE_LEGAL_CLAIMS) ||
-	    catalog_bool(tuple, desc, PURPOSE_RIGHTS_OF_OTHERS) ||
-	    catalog_bool(tuple, desc, PURPOSE_IMPORTANT_PUBLIC_INTEREST) ||
-	    catalog_bool(tuple, desc, PURPOSE_SUBJECT_RIGHTS);
-}
-
 /* NULL for a purpose that does not exist. */
 const Purpose *
 policy_purpose(const char *path)
@@ -649,7 +627,7 @@ policy_purpose(const char *path)
 
 		strlcpy(read.path, path, sizeof(read.path));
 		ScanKeyInit(&key, PURPOSE_PATH, BTEqualStrategyNumber, F_TEXTEQ, CStringGetTextDatum(path));
-		catalog_scan(CATALOG_PURPOSE, &key, 1, read_purpose, &read);
+		catalog_scan(CATALOG_PURPOSE, &key, 1, rule_read_purpose, &read);
 		/* Misspelt names are not worth remembering: a session may send any number of them. */
 		if (!read.known)
 			return NULL;

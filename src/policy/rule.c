@@ -29,6 +29,28 @@ purpose_ascend(const char *path, bool (*visit)(const char *path, int height, voi
 		*dot = '\0';
 }
 
+void
+rule_read_purpose(HeapTuple tuple, TupleDesc desc, void *arg)
+{
+	Purpose *purpose = arg;
+	bool isnull;
+
+	purpose->known = true;
+	purpose->id = catalog_int4(tuple, desc, PURPOSE_ID);
+	purpose->version = DatumGetInt16(catalog_column(tuple, desc, PURPOSE_VERSION, &isnull));
+	purpose->basis = catalog_enum_position(
+	    DatumGetObjectId(catalog_column(tuple, desc, PURPOSE_LEGAL_BASIS, &isnull)));
+	purpose->consent_level = 1 + catalog_enum_position(DatumGetObjectId(
+	                                 catalog_column(tuple, desc, PURPOSE_CONSENT_TYPE, &isnull)));
+	purpose->record_basis = catalog_bool(tuple, desc, PURPOSE_RECORD_BASIS);
+	purpose->export_allowed = catalog_bool(tuple, desc, PURPOSE_EXPORT);
+	purpose->exempt_from_restriction =
+	    catalog_bool(tuple, desc, PURPOSE_LEGAL_CLAIMS) ||
+	    catalog_bool(tuple, desc, PURPOSE_RIGHTS_OF_OTHERS) ||
+	    catalog_bool(tuple, desc, PURPOSE_IMPORTANT_PUBLIC_INTEREST) ||
+	    catalog_bool(tuple, desc, PURPOSE_SUBJECT_RIGHTS);
+}
+
 typedef struct RuleSearch
 {
 	const GuardedTable *table;

@@ -7,7 +7,12 @@
 
 #include "postgres.h"
 
+#include "access/htup.h"
+#include "access/tupdesc.h"
 #include "policy/policy.h"
+
+/* Fill the Purpose that arg points to from its row, but for the path. */
+extern void rule_read_purpose(HeapTuple tuple, TupleDesc desc, void *arg);
 
 /* Rules of the purpose and of those above it, folded into one. */
 extern Rule rule_find(const GuardedTable *table, const Purpose *purpose);
