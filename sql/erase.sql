@@ -170,7 +170,7 @@ SELECT * FROM privacy_guard.retention_status;
 SELECT privacy_guard_internal.run_as_owner('customers', 'SELECT to_jsonb(count(*)) FROM customers', VARIADIC '{}');
 RESET ROLE;
 SELECT privacy_guard_internal.run_as_owner('customers', 'SELECT to_jsonb(count(*)) FROM customers', VARIADIC '{}');
-SELECT privacy_guard_internal.erase_batch('customers', 'x', 'DELETE FROM customers RETURNING left_on', '{}');
+SELECT privacy_guard_internal.erase_batch('customers', 'customers', 'x', 'DELETE FROM customers RETURNING left_on', '{}');
 
 -- What is gone is told by receipts: table by table as many rows.
 SELECT r.relation, sum(r.rows) = s.rows_total AS agrees FROM regress_erase.receipts r

@@ -71,25 +71,25 @@ COMMENT ON FUNCTION privacy_guard_internal.runs_foreign_code(regclass, text) IS
     'Whether a DELETE or UPDATE of the table would run somebody''s trigger or expression as a superuser, there or where it cascades to.';
 
 CREATE FUNCTION privacy_guard_internal.erase_batch(
-    relation regclass, plan text, statement text, arguments text[],
+    relation regclass, member regclass, plan text, statement text, arguments text[],
     OUT ready boolean, OUT rows bigint, OUT first_start timestamptz, OUT last_start timestamptz,
     OUT subjects privacy_guard.subject_set, OUT unnumbered bigint, OUT withheld bigint)
     LANGUAGE C AS 'MODULE_PATHNAME', 'erase_batch';
-COMMENT ON FUNCTION privacy_guard_internal.erase_batch(regclass, text, text, text[]) IS
-    'Runs a statement that erases rows of a guarded table, as its owner; held and restricted rows do not pass. Its plan is kept under the name; without a statement, and without such a plan, it is not ready.';
+COMMENT ON FUNCTION privacy_guard_internal.erase_batch(regclass, regclass, text, text, text[]) IS
+    'Runs a statement that erases rows of a guarded table, as its owner; held and restricted rows do not pass. Its plan is kept under the name; without a statement, and without such a plan, it is not ready. ready is null where the member is no part of the table any more.';
 
 CREATE FUNCTION privacy_guard_internal.erase_whole(
-    relation regclass, statement text,
+    relation regclass, member regclass, statement text,
     OUT ready boolean, OUT rows bigint, OUT first_start timestamptz, OUT last_start timestamptz,
     OUT subjects privacy_guard.subject_set, OUT unnumbered bigint, OUT withheld bigint)
     LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'erase_whole';
-COMMENT ON FUNCTION privacy_guard_internal.erase_whole(regclass, text) IS
+COMMENT ON FUNCTION privacy_guard_internal.erase_whole(regclass, regclass, text) IS
     'What a partition holds that is about to go as a whole: the statement selects the start of all its rows.';
 
-CREATE FUNCTION privacy_guard_internal.erase_pick(relation regclass, statement text, VARIADIC arguments text[])
+CREATE FUNCTION privacy_guard_internal.erase_pick(relation regclass, member regclass, statement text, VARIADIC arguments text[])
     RETURNS jsonb
     LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'erase_pick';
-COMMENT ON FUNCTION privacy_guard_internal.erase_pick(regclass, text, text[]) IS
+COMMENT ON FUNCTION privacy_guard_internal.erase_pick(regclass, regclass, text, text[]) IS
     'As run_as_owner(), but of the guarded table itself the statement sees only what may be erased.';
 
 CREATE FUNCTION privacy_guard_internal.erase_claim(relation regclass) RETURNS boolean
@@ -333,7 +333,7 @@ CREATE TYPE privacy_guard_internal.erased AS (
 COMMENT ON TYPE privacy_guard_internal.erased IS 'What a batch has erased, how many rows it was to be, and which it could not.';
 
 -- Which row is it that the others cannot be erased with? Halve, until it is alone.
-CREATE FUNCTION privacy_guard_internal.erase_piecemeal(member regclass, plan text, statement text, places tid[])
+CREATE FUNCTION privacy_guard_internal.erase_piecemeal(relation regclass, member regclass, plan text, statement text, places tid[])
     RETURNS privacy_guard_internal.erased
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -342,7 +342,7 @@ DECLARE
     a privacy_guard_internal.erased;
     b privacy_guard_internal.erased;
 BEGIN
-    one := privacy_guard_internal.erase_batch(member, plan, statement, ARRAY[places::text]);
+    one := privacy_guard_internal.erase_batch(relation, member, plan, statement, ARRAY[places::text]);
     RETURN (one.rows, one.first_start, one.last_start, one.subjects, one.unnumbered, 0, NULL, '{}')::privacy_guard_internal.erased;
 EXCEPTION WHEN OTHERS THEN
     IF NOT privacy_guard_internal.is_about_row(SQLSTATE) THEN
@@ -350,12 +350,12 @@ EXCEPTION WHEN OTHERS THEN
     ELSIF half = 0 THEN
         RETURN (0, NULL, NULL, '{}', 0, 0, NULL, places)::privacy_guard_internal.erased;
     END IF;
-    a := privacy_guard_internal.erase_piecemeal(member, plan, statement, places[:half]);
-    b := privacy_guard_internal.erase_piecemeal(member, plan, statement, places[half + 1:]);
+    a := privacy_guard_internal.erase_piecemeal(relation, member, plan, statement, places[:half]);
+    b := privacy_guard_internal.erase_piecemeal(relation, member, plan, statement, places[half + 1:]);
     RETURN (a.rows + b.rows, least(a.first_start, b.first_start), greatest(a.last_start, b.last_start),
             a.subjects OPERATOR(privacy_guard.|) b.subjects, a.unnumbered + b.unnumbered, 0, NULL, a.blocked || b.blocked)::privacy_guard_internal.erased;
 END $$;
-COMMENT ON FUNCTION privacy_guard_internal.erase_piecemeal(regclass, text, text, tid[]) IS
+COMMENT ON FUNCTION privacy_guard_internal.erase_piecemeal(regclass, regclass, text, text, tid[]) IS
     'Erases the rows at these places that can be erased.';
 
 CREATE FUNCTION privacy_guard_internal.erase_apart(
@@ -366,7 +366,7 @@ DECLARE
     picked jsonb;
     result privacy_guard_internal.erased;
 BEGIN
-    picked := privacy_guard_internal.erase_pick(member,
+    picked := privacy_guard_internal.erase_pick(guarded.relation, member,
         format('SELECT jsonb_build_object(''places'', jsonb_agg(ctid), ''last'', max(start)) FROM (SELECT t.ctid, t.%I AS start %s) p',
                guarded.retention_start,
                privacy_guard_internal.due_rows(guarded, member, run.action, clock_timestamp(), batch_size)),
@@ -374,7 +374,7 @@ BEGIN
     IF picked -> 'places' = 'null' THEN
         RETURN (0, NULL, NULL, '{}', 0, 0, NULL, '{}')::privacy_guard_internal.erased;
     END IF;
-    result := privacy_guard_internal.erase_piecemeal(member, format('%s/%s/apart', run.run_id, member::oid),
+    result := privacy_guard_internal.erase_piecemeal(guarded.relation, member, format('%s/%s/apart', run.run_id, member::oid),
         privacy_guard_internal.erase_at(guarded, member, run.action, run.masks, '$1::tid[]'),
         ARRAY(SELECT p::tid FROM jsonb_array_elements_text(picked -> 'places') p));
     result.picked := jsonb_array_length(picked -> 'places');
@@ -395,9 +395,11 @@ DECLARE
     arguments text[] := ARRAY[run.resume_at::text, run.cutoff::text, run.blocked::text];
     batch record;
 BEGIN
-    batch := privacy_guard_internal.erase_batch(member, plan, NULL, arguments);
-    IF NOT batch.ready THEN
-        batch := privacy_guard_internal.erase_batch(member, plan,
+    batch := privacy_guard_internal.erase_batch(guarded.relation, member, plan, NULL, arguments);
+    IF batch.ready IS NULL THEN
+        RETURN (0, NULL, NULL, '{}', 0, 0, NULL, '{}')::privacy_guard_internal.erased;
+    ELSIF NOT batch.ready THEN
+        batch := privacy_guard_internal.erase_batch(guarded.relation, member, plan,
             privacy_guard_internal.erase_at(guarded, member, run.action, run.masks,
                 format('ARRAY(SELECT t.ctid %s)',
                        privacy_guard_internal.due_rows(guarded, member, run.action, clock_timestamp(), batch_size))),
@@ -455,8 +457,8 @@ BEGIN
         RETURN NULL;
     END IF;
     EXECUTE format('LOCK TABLE ONLY %s IN SHARE MODE', partition);
-    content := privacy_guard_internal.erase_whole(partition, format('SELECT t.%I FROM ONLY %s t', guarded.retention_start, partition));
-    IF content.withheld > 0 OR content.last_start > run.cutoff THEN
+    content := privacy_guard_internal.erase_whole(guarded.relation, partition, format('SELECT t.%I FROM ONLY %s t', guarded.retention_start, partition));
+    IF content.ready IS NULL OR content.withheld > 0 OR content.last_start > run.cutoff THEN
         RETURN NULL;
     END IF;
     SELECT i.inhparent INTO parent FROM pg_inherits i WHERE i.inhrelid = partition;
@@ -955,7 +957,7 @@ BEGIN
             guarded.relation, guarded.retention_start, condition), due.cutoff::text);
         backlog := counted ->> 'rows';
         lag := clock_timestamp() AT TIME ZONE 'UTC' - ((counted ->> 'first')::timestamp + due.period);
-        kept := backlog - privacy_guard_internal.erase_pick(guarded.relation, format(
+        kept := backlog - privacy_guard_internal.erase_pick(guarded.relation, guarded.relation, format(
             'SELECT to_jsonb(count(*)) FROM (SELECT FROM %1$s t WHERE %3$s ORDER BY t.%2$I LIMIT 100000) t',
             guarded.relation, guarded.retention_start, condition), due.cutoff::text)::bigint;
         null_starts := privacy_guard_internal.run_as_owner(guarded.relation, format(
