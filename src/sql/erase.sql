@@ -59,6 +59,18 @@ COMMENT ON COLUMN privacy_guard.retention_state.blocked IS 'Rows due at the last
 
 -- ---- masks ----
 
+-- Named in statements of ours; the planner puts the other one in its place.
+CREATE FUNCTION privacy_guard.pseudonym(value text) RETURNS text
+    LANGUAGE C STABLE STRICT AS 'MODULE_PATHNAME', 'pseudonym_refuse';
+REVOKE ALL ON FUNCTION privacy_guard.pseudonym(text) FROM PUBLIC;
+COMMENT ON FUNCTION privacy_guard.pseudonym(text) IS
+    'What the mask pseudonym puts in place of a value. Only the eraser can call it. Errors: 42501.';
+
+CREATE FUNCTION privacy_guard_internal.pseudonym(internal, value text) RETURNS text
+    LANGUAGE C STABLE AS 'MODULE_PATHNAME', 'pseudonym_of';
+COMMENT ON FUNCTION privacy_guard_internal.pseudonym(internal, text) IS
+    'The keyed digest of a value. The library puts it into plans; SQL cannot call it.';
+
 CREATE FUNCTION privacy_guard_internal.require_mask_type(
     relation regclass, column_name name, kind text, fits boolean) RETURNS void
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -257,10 +269,11 @@ CREATE FUNCTION privacy_guard_internal.erase_at(
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT format(CASE action
                WHEN 'delete' THEN 'DELETE FROM ONLY %1$s t WHERE t.ctid = ANY (%2$s) RETURNING t.%3$I'
+               WHEN 'pseudonymise' THEN 'UPDATE ONLY %1$s t SET %4$s WHERE t.ctid = ANY (%2$s) RETURNING NULL::date'
                ELSE 'UPDATE ONLY %1$s t SET %4$s WHERE t.ctid = ANY (%2$s) RETURNING t.%3$I' END,
            member, places, guarded.retention_start, privacy_guard_internal.erase_assignments(guarded, action, masks)) $$;
 COMMENT ON FUNCTION privacy_guard_internal.erase_at(privacy_guard.guarded_table, regclass, text, jsonb, text) IS
-    'The statement that erases the rows of a member at certain places, and returns their starts.';
+    'The statement that erases the rows of a member at certain places, and returns their starts; pseudonymise has put infinity there.';
 
 -- $1 to $2 are the starts, $3 the places to leave out.
 CREATE FUNCTION privacy_guard_internal.due_rows(
@@ -293,7 +306,7 @@ CREATE TYPE privacy_guard_internal.erased AS (
 COMMENT ON TYPE privacy_guard_internal.erased IS 'What a batch has erased, how many rows it was to be, and which it could not.';
 
 -- Which row is it that the others cannot be erased with? Halve, until it is alone.
-CREATE FUNCTION privacy_guard_internal.erase_piecemeal(member regclass, plan text, statement text, places tid[])
+CREATE FUNCTION privacy_guard_internal.erase_piecemeal(relation regclass, member regclass, plan text, statement text, places tid[])
     RETURNS privacy_guard_internal.erased
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -302,7 +315,7 @@ DECLARE
     a privacy_guard_internal.erased;
     b privacy_guard_internal.erased;
 BEGIN
-    one := privacy_guard_internal.erase_batch(member, plan, statement, ARRAY[places::text]);
+    one := privacy_guard_internal.erase_batch(relation, member, plan, statement, ARRAY[places::text]);
     RETURN (one.rows, one.first_start, one.last_start, one.subjects, one.unnumbered, 0, NULL, '{}')::privacy_guard_internal.erased;
 EXCEPTION WHEN OTHERS THEN
     IF NOT privacy_guard_internal.is_about_row(SQLSTATE) THEN
@@ -310,12 +323,12 @@ EXCEPTION WHEN OTHERS THEN
     ELSIF half = 0 THEN
         RETURN (0, NULL, NULL, '{}', 0, 0, NULL, places)::privacy_guard_internal.erased;
     END IF;
-    a := privacy_guard_internal.erase_piecemeal(member, plan, statement, places[:half]);
-    b := privacy_guard_internal.erase_piecemeal(member, plan, statement, places[half + 1:]);
+    a := privacy_guard_internal.erase_piecemeal(relation, member, plan, statement, places[:half]);
+    b := privacy_guard_internal.erase_piecemeal(relation, member, plan, statement, places[half + 1:]);
     RETURN (a.rows + b.rows, least(a.first_start, b.first_start), greatest(a.last_start, b.last_start),
             a.subjects OPERATOR(privacy_guard.|) b.subjects, a.unnumbered + b.unnumbered, 0, NULL, a.blocked || b.blocked)::privacy_guard_internal.erased;
 END $$;
-COMMENT ON FUNCTION privacy_guard_internal.erase_piecemeal(regclass, text, text, tid[]) IS
+COMMENT ON FUNCTION privacy_guard_internal.erase_piecemeal(regclass, regclass, text, text, tid[]) IS
     'Erases the rows at these places that can be erased.';
 
 CREATE FUNCTION privacy_guard_internal.erase_apart(
@@ -326,7 +339,7 @@ DECLARE
     picked jsonb;
     result privacy_guard_internal.erased;
 BEGIN
-    picked := privacy_guard_internal.erase_pick(member,
+    picked := privacy_guard_internal.erase_pick(guarded.relation, member,
         format('SELECT jsonb_build_object(''places'', jsonb_agg(ctid), ''last'', max(start)) FROM (SELECT t.ctid, t.%I AS start %s) p',
                guarded.retention_start,
                privacy_guard_internal.due_rows(guarded, member, run.action, clock_timestamp(), batch_size)),
@@ -334,7 +347,7 @@ BEGIN
     IF picked -> 'places' = 'null' THEN
         RETURN (0, NULL, NULL, '{}', 0, 0, NULL, '{}')::privacy_guard_internal.erased;
     END IF;
-    result := privacy_guard_internal.erase_piecemeal(member, format('%s/%s/apart', run.run_id, member::oid),
+    result := privacy_guard_internal.erase_piecemeal(guarded.relation, member, format('%s/%s/apart', run.run_id, member::oid),
         privacy_guard_internal.erase_at(guarded, member, run.action, run.masks, '$1::tid[]'),
         ARRAY(SELECT p::tid FROM jsonb_array_elements_text(picked -> 'places') p));
     result.picked := jsonb_array_length(picked -> 'places');
@@ -355,9 +368,11 @@ DECLARE
     arguments text[] := ARRAY[run.resume_at::text, run.cutoff::text, run.blocked::text];
     batch record;
 BEGIN
-    batch := privacy_guard_internal.erase_batch(member, plan, NULL, arguments);
-    IF NOT batch.ready THEN
-        batch := privacy_guard_internal.erase_batch(member, plan,
+    batch := privacy_guard_internal.erase_batch(guarded.relation, member, plan, NULL, arguments);
+    IF batch.ready IS NULL THEN
+        RETURN (0, NULL, NULL, '{}', 0, 0, NULL, '{}')::privacy_guard_internal.erased;
+    ELSIF NOT batch.ready THEN
+        batch := privacy_guard_internal.erase_batch(guarded.relation, member, plan,
             privacy_guard_internal.erase_at(guarded, member, run.action, run.masks,
                 format('ARRAY(SELECT t.ctid %s)',
                        privacy_guard_internal.due_rows(guarded, member, run.action, clock_timestamp(), batch_size))),
@@ -415,8 +430,8 @@ BEGIN
         RETURN NULL;
     END IF;
     EXECUTE format('LOCK TABLE ONLY %s IN SHARE MODE', partition);
-    content := privacy_guard_internal.erase_whole(partition, format('SELECT t.%I FROM ONLY %s t', guarded.retention_start, partition));
-    IF content.withheld > 0 OR content.last_start > run.cutoff THEN
+    content := privacy_guard_internal.erase_whole(guarded.relation, partition, format('SELECT t.%I FROM ONLY %s t', guarded.retention_start, partition));
+    IF content.ready IS NULL OR content.withheld > 0 OR content.last_start > run.cutoff THEN
         RETURN NULL;
     END IF;
     SELECT i.inhparent INTO parent FROM pg_inherits i WHERE i.inhrelid = partition;
@@ -915,7 +930,7 @@ BEGIN
             guarded.relation, guarded.retention_start, condition), due.cutoff::text);
         backlog := counted ->> 'rows';
         lag := clock_timestamp() AT TIME ZONE 'UTC' - ((counted ->> 'first')::timestamp + due.period);
-        kept := backlog - privacy_guard_internal.erase_pick(guarded.relation, format(
+        kept := backlog - privacy_guard_internal.erase_pick(guarded.relation, guarded.relation, format(
             'SELECT to_jsonb(count(*)) FROM (SELECT FROM %1$s t WHERE %3$s ORDER BY t.%2$I LIMIT 100000) t',
             guarded.relation, guarded.retention_start, condition), due.cutoff::text)::bigint;
         null_starts := privacy_guard_internal.run_as_owner(guarded.relation, format(

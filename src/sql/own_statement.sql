@@ -12,25 +12,25 @@ COMMENT ON FUNCTION privacy_guard_internal.runs_foreign_code(regclass, text) IS
     'Whether a DELETE or UPDATE of the table would run somebody''s trigger or expression as a superuser, there or where it cascades to.';
 
 CREATE FUNCTION privacy_guard_internal.erase_batch(
-    relation regclass, plan text, statement text, arguments text[],
+    relation regclass, member regclass, plan text, statement text, arguments text[],
     OUT ready boolean, OUT rows bigint, OUT first_start timestamptz, OUT last_start timestamptz,
     OUT subjects privacy_guard.subject_set, OUT unnumbered bigint, OUT withheld bigint)
     LANGUAGE C AS 'MODULE_PATHNAME', 'erase_batch';
-COMMENT ON FUNCTION privacy_guard_internal.erase_batch(regclass, text, text, text[]) IS
-    'Runs a statement that erases rows of a guarded table, as its owner; held and restricted rows do not pass. Its plan is kept under the name; without a statement, and without such a plan, it is not ready.';
+COMMENT ON FUNCTION privacy_guard_internal.erase_batch(regclass, regclass, text, text, text[]) IS
+    'Runs a statement that erases rows of a guarded table, as its owner; held and restricted rows do not pass. Its plan is kept under the name; without a statement, and without such a plan, it is not ready. ready is null where the member is no part of the table any more.';
 
 CREATE FUNCTION privacy_guard_internal.erase_whole(
-    relation regclass, statement text,
+    relation regclass, member regclass, statement text,
     OUT ready boolean, OUT rows bigint, OUT first_start timestamptz, OUT last_start timestamptz,
     OUT subjects privacy_guard.subject_set, OUT unnumbered bigint, OUT withheld bigint)
     LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'erase_whole';
-COMMENT ON FUNCTION privacy_guard_internal.erase_whole(regclass, text) IS
+COMMENT ON FUNCTION privacy_guard_internal.erase_whole(regclass, regclass, text) IS
     'What a partition holds that is about to go as a whole: the statement selects the start of all its rows.';
 
-CREATE FUNCTION privacy_guard_internal.erase_pick(relation regclass, statement text, VARIADIC arguments text[])
+CREATE FUNCTION privacy_guard_internal.erase_pick(relation regclass, member regclass, statement text, VARIADIC arguments text[])
     RETURNS jsonb
     LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'erase_pick';
-COMMENT ON FUNCTION privacy_guard_internal.erase_pick(regclass, text, text[]) IS
+COMMENT ON FUNCTION privacy_guard_internal.erase_pick(regclass, regclass, text, text[]) IS
     'As run_as_owner(), but of the guarded table itself the statement sees only what may be erased.';
 
 CREATE FUNCTION privacy_guard_internal.erase_claim(relation regclass) RETURNS boolean
