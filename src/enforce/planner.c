@@ -170,7 +170,8 @@ guarding_planner(Query *parse, const char *query_string, int cursor_options, Par
 	PlannedStmt *result;
 	void *pin;
 	int depth = unpoliced_depth;
-	GuardContext context = {.own = own_statement(query_string) != NULL};
+	OwnStatement *own = own_statement(query_string);
+	GuardContext context = {.own = own != NULL};
 
 	if (policy_state() <= POLICY_EMPTY)
 		return call_planner(parse, query_string, cursor_options, params);
@@ -178,7 +179,8 @@ guarding_planner(Query *parse, const char *query_string, int cursor_options, Par
 	pin = policy_pin();
 	PG_TRY();
 	{
-		context.harmless = context.own || placement_is_harmless(parse);
+		/* What erases compares starts, places and keys, and finds them by index. */
+		context.harmless = (own != NULL && OidIsValid(own->erases)) || placement_is_harmless(parse);
 		guard_query_walker((Node *) parse, &context);
 		unpoliced_depth = has_bypassrls_privilege(GetUserId()) ? 1 : 0;
 		result = call_planner(parse, query_string, cursor_options, params);

@@ -170,16 +170,15 @@ check_count(int result, void *arg)
 		                        "privacy_guard.place_hold().")));
 }
 
-static Oid
-require_guarded(Oid relid)
+/* Is the member still one of the guarded table's?  From now on it stays one. */
+static bool
+is_member(Oid guarded, Oid member)
 {
-	const GuardedRelation *guarded = policy_guarded(relid);
+	const GuardedRelation *relation;
 
-	if (guarded == NULL)
-		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-		                errmsg("table \"%s\" is not guarded", get_rel_name(relid)),
-		                errhint("Guard it with privacy_guard.protect().")));
-	return guarded->table->relid;
+	LockRelationOid(member, RowExclusiveLock);
+	relation = policy_guarded(member);
+	return relation != NULL && relation->table->relid == guarded;
 }
 
 static Datum
@@ -202,27 +201,28 @@ erased_row(TupleDesc desc, OwnStatement *own, const StartReceiver *starts)
 	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
 }
 
+/* ready: false where the statement is wanted, NULL where the member is gone. */
 static Datum
-not_ready(TupleDesc desc)
+not_ready(TupleDesc desc, bool gone)
 {
 	Datum values[ERASED_COLUMNS] = {BoolGetDatum(false)};
 	bool nulls[ERASED_COLUMNS];
 
 	memset(nulls, true, sizeof(nulls));
-	nulls[ERASED_READY] = false;
+	nulls[ERASED_READY] = gone;
 	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
 }
 
 static void
-run(OwnStatement *own, Oid relid, OwnCall *call, StartReceiver *starts)
+run(OwnStatement *own, Oid guarded, Oid member, OwnCall *call, StartReceiver *starts)
 {
 	starts->pub = (DestReceiver){starts_take, starts_begin, starts_end, starts_end, DestNone};
 	call->receiver = &starts->pub;
 	call->take = check_count;
 	call->arg = own;
-	own->erases = require_guarded(relid);
+	own->erases = guarded;
 	own->subjects = subject_bits_create(CurrentMemoryContext);
-	own_statement_run(own, relid, call);
+	own_statement_run(own, member, call);
 }
 
 static TupleDesc
@@ -236,7 +236,8 @@ result_type(FunctionCallInfo fcinfo)
 }
 
 /*
- * erase_batch(relation, plan text, statement text, arguments text[]): see src/sql/erase.sql.
+ * erase_batch(relation, member, plan text, statement text, arguments text[]): see
+ * src/sql/erase.sql.
  *
  * However small the table is, the rows are to be found by the index on their start and by their
  * places.
@@ -244,52 +245,57 @@ result_type(FunctionCallInfo fcinfo)
 Datum
 erase_batch(PG_FUNCTION_ARGS)
 {
-	Oid relid = PG_GETARG_OID(0);
-	char *name = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	Oid guarded = PG_GETARG_OID(0);
+	Oid member = PG_GETARG_OID(1);
+	char *name = text_to_cstring(PG_GETARG_TEXT_PP(2));
 	TupleDesc desc = result_type(fcinfo);
 	StartReceiver starts = {.any = false};
 	OwnStatement *own = palloc0(sizeof(OwnStatement));
 	OwnCall call = {.plan = find_plan(name)};
 	int guc_level;
 
-	own_statement_text_args(&call, PG_GETARG_ARRAYTYPE_P(3));
-	if (call.plan == NULL && PG_ARGISNULL(2))
-		PG_RETURN_DATUM(not_ready(desc));
+	if (!is_member(guarded, member))
+		PG_RETURN_DATUM(not_ready(desc, true));
+	own_statement_text_args(&call, PG_GETARG_ARRAYTYPE_P(4));
+	if (call.plan == NULL && PG_ARGISNULL(3))
+		PG_RETURN_DATUM(not_ready(desc, false));
 	if (call.plan == NULL)
 		call.plan =
-		    keep_plan(name, own_statement_prepare(relid, text_to_cstring(PG_GETARG_TEXT_PP(2)),
+		    keep_plan(name, own_statement_prepare(member, text_to_cstring(PG_GETARG_TEXT_PP(3)),
 		                                          call.n_args, call.types));
 	guc_level = NewGUCNestLevel();
 	(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
 	                         true, 0, false);
-	run(own, relid, &call, &starts);
+	run(own, guarded, member, &call, &starts);
 	AtEOXact_GUC(true, guc_level);
 	PG_RETURN_DATUM(erased_row(desc, own, &starts));
 }
 
-/* erase_whole(relation, statement text): a SELECT of the start of all rows */
+/* erase_whole(relation, member, statement text): a SELECT of the start of all rows */
 Datum
 erase_whole(PG_FUNCTION_ARGS)
 {
 	TupleDesc desc = result_type(fcinfo);
 	StartReceiver starts = {.any = false};
 	OwnStatement *own = palloc0(sizeof(OwnStatement));
-	OwnCall call = {.sql = text_to_cstring(PG_GETARG_TEXT_PP(1))};
+	OwnCall call = {.sql = text_to_cstring(PG_GETARG_TEXT_PP(2))};
 
-	run(own, PG_GETARG_OID(0), &call, &starts);
+	if (!is_member(PG_GETARG_OID(0), PG_GETARG_OID(1)))
+		PG_RETURN_DATUM(not_ready(desc, true));
+	run(own, PG_GETARG_OID(0), PG_GETARG_OID(1), &call, &starts);
 	PG_RETURN_DATUM(erased_row(desc, own, &starts));
 }
 
-/* erase_pick(relation, statement text, VARIADIC arguments text[]): its one jsonb */
+/* erase_pick(relation, member, statement text, VARIADIC arguments text[]): its one jsonb */
 Datum
 erase_pick(PG_FUNCTION_ARGS)
 {
 	OwnStatement *own = palloc0(sizeof(OwnStatement));
 	Datum result;
 
-	own->erases = require_guarded(PG_GETARG_OID(0));
-	result = own_statement_jsonb(own, PG_GETARG_OID(0), text_to_cstring(PG_GETARG_TEXT_PP(1)),
-	                             PG_GETARG_ARRAYTYPE_P(2));
+	own->erases = PG_GETARG_OID(0);
+	result = own_statement_jsonb(own, PG_GETARG_OID(1), text_to_cstring(PG_GETARG_TEXT_PP(2)),
+	                             PG_GETARG_ARRAYTYPE_P(3));
 	if (result == (Datum) 0)
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(result);

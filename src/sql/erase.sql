@@ -71,25 +71,25 @@ COMMENT ON FUNCTION privacy_guard_internal.runs_foreign_code(regclass, text) IS
     'Whether a DELETE or UPDATE of the table would run somebody''s trigger or expression as a superuser, there or where it cascades to.';
 
 CREATE FUNCTION privacy_guard_internal.erase_batch(
-    relation regclass, plan text, statement text, arguments text[],
+    relation regclass, member regclass, plan text, statement text, arguments text[],
     OUT ready boolean, OUT rows bigint, OUT first_start timestamptz, OUT last_start timestamptz,
     OUT subjects privacy_guard.subject_set, OUT unnumbered bigint, OUT withheld bigint)
     LANGUAGE C AS 'MODULE_PATHNAME', 'erase_batch';
-COMMENT ON FUNCTION privacy_guard_internal.erase_batch(regclass, text, text, text[]) IS
-    'Runs a statement that erases rows of a guarded table, as its owner; held and restricted rows do not pass. Its plan is kept under the name; without a statement, and without such a plan, it is not ready.';
+COMMENT ON FUNCTION privacy_guard_internal.erase_batch(regclass, regclass, text, text, text[]) IS
+    'Runs a statement that erases rows of a guarded table, as its owner; held and restricted rows do not pass. Its plan is kept under the name; without a statement, and without such a plan, it is not ready. ready is null where the member is no part of the table any more.';
 
 CREATE FUNCTION privacy_guard_internal.erase_whole(
-    relation regclass, statement text,
+    relation regclass, member regclass, statement text,
     OUT ready boolean, OUT rows bigint, OUT first_start timestamptz, OUT last_start timestamptz,
     OUT subjects privacy_guard.subject_set, OUT unnumbered bigint, OUT withheld bigint)
     LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'erase_whole';
-COMMENT ON FUNCTION privacy_guard_internal.erase_whole(regclass, text) IS
+COMMENT ON FUNCTION privacy_guard_internal.erase_whole(regclass, regclass, text) IS
     'What a partition holds that is about to go as a whole: the statement selects the start of all its rows.';
 
-CREATE FUNCTION privacy_guard_internal.erase_pick(relation regclass, statement text, VARIADIC arguments text[])
+CREATE FUNCTION privacy_guard_internal.erase_pick(relation regclass, member regclass, statement text, VARIADIC arguments text[])
     RETURNS jsonb
     LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'erase_pick';
-COMMENT ON FUNCTION privacy_guard_internal.erase_pick(regclass, text, text[]) IS
+COMMENT ON FUNCTION privacy_guard_internal.erase_pick(regclass, regclass, text, text[]) IS
     'As run_as_owner(), but of the guarded table itself the statement sees only what may be erased.';
 
 CREATE FUNCTION privacy_guard_internal.erase_claim(relation regclass) RETURNS boolean
@@ -130,7 +130,7 @@ BEGIN
       INTO attribute
       FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
      WHERE a.attrelid = relation AND a.attname = column_name;
-    IF kind IS NULL OR word <> ALL ('{null,redact,partial,year,month,range,prefix,pseudonym}')
+    IF kind IS NULL OR word <> ALL ('{"null",redact,partial,year,month,range,prefix,pseudonym}')
        OR (word IN ('range', 'prefix')) <> (size IS NOT NULL)
        OR (word NOT IN ('range', 'prefix') AND kind <> word) THEN
         RAISE EXCEPTION 'unknown mask for column "%" of table %', column_name, relation
@@ -333,7 +333,7 @@ CREATE TYPE privacy_guard_internal.erased AS (
 COMMENT ON TYPE privacy_guard_internal.erased IS 'What a batch has erased, how many rows it was to be, and which it could not.';
 
 -- Which row is it that the others cannot be erased with? Halve, until it is alone.
-CREATE FUNCTION privacy_guard_internal.erase_piecemeal(member regclass, plan text, statement text, places tid[])
+CREATE FUNCTION privacy_guard_internal.erase_piecemeal(relation regclass, member regclass, plan text, statement text, places tid[])
     RETURNS privacy_guard_internal.erased
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -342,7 +342,7 @@ DECLARE
     a privacy_guard_internal.erased;
     b privacy_guard_internal.erased;
 BEGIN
-    one := privacy_guard_internal.erase_batch(member, plan, statement, ARRAY[places::text]);
+    one := privacy_guard_internal.erase_batch(relation, member, plan, statement, ARRAY[places::text]);
     RETURN (one.rows, one.first_start, one.last_start, one.subjects, one.unnumbered, 0, NULL, '{}')::privacy_guard_internal.erased;
 EXCEPTION WHEN OTHERS THEN
     IF NOT privacy_guard_internal.is_about_row(SQLSTATE) THEN
@@ -350,12 +350,12 @@ EXCEPTION WHEN OTHERS THEN
     ELSIF half = 0 THEN
         RETURN (0, NULL, NULL, '{}', 0, 0, NULL, places)::privacy_guard_internal.erased;
     END IF;
-    a := privacy_guard_internal.erase_piecemeal(member, plan, statement, places[:half]);
-    b := privacy_guard_internal.erase_piecemeal(member, plan, statement, places[half + 1:]);
+    a := privacy_guard_internal.erase_piecemeal(relation, member, plan, statement, places[:half]);
+    b := privacy_guard_internal.erase_piecemeal(relation, member, plan, statement, places[half + 1:]);
     RETURN (a.rows + b.rows, least(a.first_start, b.first_start), greatest(a.last_start, b.last_start),
             a.subjects OPERATOR(privacy_guard.|) b.subjects, a.unnumbered + b.unnumbered, 0, NULL, a.blocked || b.blocked)::privacy_guard_internal.erased;
 END $$;
-COMMENT ON FUNCTION privacy_guard_internal.erase_piecemeal(regclass, text, text, tid[]) IS
+COMMENT ON FUNCTION privacy_guard_internal.erase_piecemeal(regclass, regclass, text, text, tid[]) IS
     'Erases the rows at these places that can be erased.';
 
 CREATE FUNCTION privacy_guard_internal.erase_apart(
@@ -366,7 +366,7 @@ DECLARE
     picked jsonb;
     result privacy_guard_internal.erased;
 BEGIN
-    picked := privacy_guard_internal.erase_pick(member,
+    picked := privacy_guard_internal.erase_pick(guarded.relation, member,
         format('SELECT jsonb_build_object(''places'', jsonb_agg(ctid), ''last'', max(start)) FROM (SELECT t.ctid, t.%I AS start %s) p',
                guarded.retention_start,
                privacy_guard_internal.due_rows(guarded, member, run.action, clock_timestamp(), batch_size)),
@@ -374,7 +374,7 @@ BEGIN
     IF picked -> 'places' = 'null' THEN
         RETURN (0, NULL, NULL, '{}', 0, 0, NULL, '{}')::privacy_guard_internal.erased;
     END IF;
-    result := privacy_guard_internal.erase_piecemeal(member, format('%s/%s/apart', run.run_id, member::oid),
+    result := privacy_guard_internal.erase_piecemeal(guarded.relation, member, format('%s/%s/apart', run.run_id, member::oid),
         privacy_guard_internal.erase_at(guarded, member, run.action, run.masks, '$1::tid[]'),
         ARRAY(SELECT p::tid FROM jsonb_array_elements_text(picked -> 'places') p));
     result.picked := jsonb_array_length(picked -> 'places');
@@ -395,9 +395,11 @@ DECLARE
     arguments text[] := ARRAY[run.resume_at::text, run.cutoff::text, run.blocked::text];
     batch record;
 BEGIN
-    batch := privacy_guard_internal.erase_batch(member, plan, NULL, arguments);
-    IF NOT batch.ready THEN
-        batch := privacy_guard_internal.erase_batch(member, plan,
+    batch := privacy_guard_internal.erase_batch(guarded.relation, member, plan, NULL, arguments);
+    IF batch.ready IS NULL THEN
+        RETURN (0, NULL, NULL, '{}', 0, 0, NULL, '{}')::privacy_guard_internal.erased;
+    ELSIF NOT batch.ready THEN
+        batch := privacy_guard_internal.erase_batch(guarded.relation, member, plan,
             privacy_guard_internal.erase_at(guarded, member, run.action, run.masks,
                 format('ARRAY(SELECT t.ctid %s)',
                        privacy_guard_internal.due_rows(guarded, member, run.action, clock_timestamp(), batch_size))),
@@ -455,8 +457,8 @@ BEGIN
         RETURN NULL;
     END IF;
     EXECUTE format('LOCK TABLE ONLY %s IN SHARE MODE', partition);
-    content := privacy_guard_internal.erase_whole(partition, format('SELECT t.%I FROM ONLY %s t', guarded.retention_start, partition));
-    IF content.withheld > 0 OR content.last_start > run.cutoff THEN
+    content := privacy_guard_internal.erase_whole(guarded.relation, partition, format('SELECT t.%I FROM ONLY %s t', guarded.retention_start, partition));
+    IF content.ready IS NULL OR content.withheld > 0 OR content.last_start > run.cutoff THEN
         RETURN NULL;
     END IF;
     SELECT i.inhparent INTO parent FROM pg_inherits i WHERE i.inhrelid = partition;
@@ -628,6 +630,7 @@ CREATE FUNCTION privacy_guard_internal.advance_run(
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     member regclass := run.members[run.member];
+    name text := member::text;
     whole boolean := false;
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = member) THEN
@@ -639,7 +642,7 @@ BEGIN
             whole := erased.rows IS NOT NULL;
         END IF;
         IF whole THEN
-            run.partitions := run.partitions || member::oid::text;
+            run.partitions := run.partitions || name;
         ELSE
             erased := privacy_guard_internal.erase_rows(run, guarded, member, batch_size);
         END IF;
@@ -868,6 +871,23 @@ CREATE FUNCTION privacy_guard_internal.retention_due_at() RETURNS timestamptz
 COMMENT ON FUNCTION privacy_guard_internal.retention_due_at() IS
     'When the eraser is needed next; NULL where nothing that is there will ever be due.';
 
+-- A table that is no longer guarded: what is under way gets its receipt.
+CREATE FUNCTION privacy_guard_internal.forget_erasing() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    run privacy_guard.retention_run;
+BEGIN
+    FOR run IN SELECT * FROM privacy_guard.retention_run r WHERE r.relation = OLD.relation AND r.finished_at IS NULL LOOP
+        PERFORM privacy_guard_internal.finish_run(run, true);
+    END LOOP;
+    DELETE FROM privacy_guard.retention_run r WHERE r.relation = OLD.relation;
+    DELETE FROM privacy_guard.retention_state s WHERE s.relation = OLD.relation;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION privacy_guard_internal.forget_erasing() IS 'Trigger that forgets how erasing went in a table that is guarded no more.';
+CREATE TRIGGER forget_erasing AFTER DELETE ON privacy_guard.guarded_table
+    FOR EACH ROW EXECUTE FUNCTION privacy_guard_internal.forget_erasing();
+
 -- ---- by hand ----
 
 CREATE FUNCTION privacy_guard_internal.run_retention(relation regclass DEFAULT NULL)
@@ -937,7 +957,7 @@ BEGIN
             guarded.relation, guarded.retention_start, condition), due.cutoff::text);
         backlog := counted ->> 'rows';
         lag := clock_timestamp() AT TIME ZONE 'UTC' - ((counted ->> 'first')::timestamp + due.period);
-        kept := backlog - privacy_guard_internal.erase_pick(guarded.relation, format(
+        kept := backlog - privacy_guard_internal.erase_pick(guarded.relation, guarded.relation, format(
             'SELECT to_jsonb(count(*)) FROM (SELECT FROM %1$s t WHERE %3$s ORDER BY t.%2$I LIMIT 100000) t',
             guarded.relation, guarded.retention_start, condition), due.cutoff::text)::bigint;
         null_starts := privacy_guard_internal.run_as_owner(guarded.relation, format(
