@@ -29,6 +29,7 @@
 #include "enforce/rls.h"
 #include "policy/policy.h"
 #include "retention/own_statement.h"
+#include "retention/pseudonym.h"
 
 static planner_hook_type prev_planner_hook = NULL;
 static needs_fmgr_hook_type prev_needs_fmgr_hook = NULL;
@@ -153,6 +154,8 @@ guard_query_walker(Node *node, GuardContext *context)
 		}
 		return query_tree_walker(query, guard_query_walker, context, 0);
 	}
+	if (context->own && IsA(node, FuncExpr))
+		pseudonym_enable((FuncExpr *) node);
 	return expression_tree_walker(node, guard_query_walker, context);
 }
 

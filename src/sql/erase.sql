@@ -99,6 +99,18 @@ COMMENT ON FUNCTION privacy_guard_internal.erase_claim(regclass) IS
 
 -- ---- masks ----
 
+-- Named in statements of ours; the planner puts the other one in its place.
+CREATE FUNCTION privacy_guard.pseudonym(value text) RETURNS text
+    LANGUAGE C STABLE STRICT AS 'MODULE_PATHNAME', 'pseudonym_refuse';
+REVOKE ALL ON FUNCTION privacy_guard.pseudonym(text) FROM PUBLIC;
+COMMENT ON FUNCTION privacy_guard.pseudonym(text) IS
+    'What the mask pseudonym puts in place of a value. Only the eraser can call it. Errors: 42501.';
+
+CREATE FUNCTION privacy_guard_internal.pseudonym(internal, value text) RETURNS text
+    LANGUAGE C STABLE AS 'MODULE_PATHNAME', 'pseudonym_of';
+COMMENT ON FUNCTION privacy_guard_internal.pseudonym(internal, text) IS
+    'The keyed digest of a value. The library puts it into plans; SQL cannot call it.';
+
 CREATE FUNCTION privacy_guard_internal.require_mask_type(
     relation regclass, column_name name, kind text, fits boolean) RETURNS void
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -297,10 +309,11 @@ CREATE FUNCTION privacy_guard_internal.erase_at(
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT format(CASE action
                WHEN 'delete' THEN 'DELETE FROM ONLY %1$s t WHERE t.ctid = ANY (%2$s) RETURNING t.%3$I'
+               WHEN 'pseudonymise' THEN 'UPDATE ONLY %1$s t SET %4$s WHERE t.ctid = ANY (%2$s) RETURNING NULL::date'
                ELSE 'UPDATE ONLY %1$s t SET %4$s WHERE t.ctid = ANY (%2$s) RETURNING t.%3$I' END,
            member, places, guarded.retention_start, privacy_guard_internal.erase_assignments(guarded, action, masks)) $$;
 COMMENT ON FUNCTION privacy_guard_internal.erase_at(privacy_guard.guarded_table, regclass, text, jsonb, text) IS
-    'The statement that erases the rows of a member at certain places, and returns their starts.';
+    'The statement that erases the rows of a member at certain places, and returns their starts; pseudonymise has put infinity there.';
 
 -- $1 to $2 are the starts, $3 the places to leave out.
 CREATE FUNCTION privacy_guard_internal.due_rows(

@@ -15,7 +15,7 @@ REVOKE ALL ON FUNCTION privacy_guard.enforcement_report(regclass, regrole) FROM 
 GRANT EXECUTE ON FUNCTION privacy_guard.enforcement_report(regclass, regrole)
     TO privacy_guard_steward, privacy_guard_auditor;
 
--- Three functions are in every role's plans, and check_new_row() is on the partitions that a role makes. Their argument
+-- Four functions are in roles' plans, and check_new_row() is on the partitions that a role makes. Their argument
 -- types, or the lack of anything to learn, keep SQL from using them. They keep the privileges that functions are born with: to read a list of privileges would cost every
 -- execution of every plan more than the guard itself.
 DO $$
@@ -24,7 +24,7 @@ DECLARE
 BEGIN
     FOR routine IN
         SELECT p.oid::pg_catalog.regprocedure AS name, p.proacl AS privileges,
-               p.proname IN ('guard', 'guard_conflict', 'library_loaded', 'check_new_row') AS in_plans
+               p.proname IN ('guard', 'guard_conflict', 'library_loaded', 'check_new_row', 'pseudonym') AS in_plans
           FROM pg_catalog.pg_proc p
          WHERE p.pronamespace = 'privacy_guard_internal'::pg_catalog.regnamespace
     LOOP
