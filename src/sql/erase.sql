@@ -765,6 +765,17 @@ BEGIN
            AND coalesce(s.next_attempt, '-infinity') <= clock_timestamp()
            AND EXISTS (SELECT FROM privacy_guard.retention r WHERE r.relation = o.relation AND r.period IS NOT NULL)
          ORDER BY o.depth, o.relation::oid;
+    RETURN QUERY
+        SELECT 'unneeded', o.relation
+          FROM privacy_guard_internal.erasure_order() o LEFT JOIN privacy_guard.retention_state s USING (relation)
+         WHERE EXISTS (SELECT FROM pg_class c WHERE c.oid = o.relation)
+           AND greatest(privacy_guard_internal.unneeded_at(o.relation), s.next_attempt) <= clock_timestamp()
+           AND EXISTS (SELECT FROM privacy_guard.retention r
+                        WHERE r.relation = o.relation AND r.erase_unneeded_after IS NOT NULL)
+         ORDER BY o.depth, o.relation::oid;
+    RETURN QUERY
+        SELECT 'expire_consents', NULL::regclass
+         WHERE privacy_guard_internal.expire_consents_at() <= clock_timestamp();
 END $$;
 COMMENT ON FUNCTION privacy_guard_internal.retention_work() IS
     'What the eraser has to do now, in this order; also finishes the runs that were interrupted.';
@@ -780,6 +791,13 @@ BEGIN
             step := privacy_guard_internal.erase_step(relation, batch_size);
             rows := step.rows;
             done := step.done;
+        WHEN 'unneeded' THEN
+            step := privacy_guard_internal.unneeded_step(relation, batch_size);
+            rows := step.rows;
+            done := step.done;
+        WHEN 'expire_consents' THEN
+            rows := privacy_guard_internal.expire_consents(batch_size);
+            done := rows < batch_size;
     END CASE;
     RETURN NEXT;
 END $$;
@@ -836,11 +854,14 @@ COMMENT ON FUNCTION privacy_guard_internal.next_end(privacy_guard.guarded_table)
 
 CREATE FUNCTION privacy_guard_internal.retention_due_at() RETURNS timestamptz
     LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
-    SELECT min(greatest(privacy_guard_internal.next_end(g), s.next_attempt))
-      FROM privacy_guard.guarded_table g LEFT JOIN privacy_guard.retention_state s USING (relation)
-     WHERE g.retention_start IS NOT NULL AND privacy_guard_internal.may_erase()
-       AND EXISTS (SELECT FROM pg_class c WHERE c.oid = g.relation)
-       AND EXISTS (SELECT FROM privacy_guard.retention r WHERE r.relation = g.relation AND r.period IS NOT NULL) $$;
+    SELECT least(privacy_guard_internal.expire_consents_at(), (
+        SELECT min(greatest(least(privacy_guard_internal.next_end(g), privacy_guard_internal.unneeded_at(g.relation)),
+                            s.next_attempt))
+          FROM privacy_guard.guarded_table g LEFT JOIN privacy_guard.retention_state s USING (relation)
+         WHERE g.retention_start IS NOT NULL
+           AND EXISTS (SELECT FROM pg_class c WHERE c.oid = g.relation)
+           AND EXISTS (SELECT FROM privacy_guard.retention r WHERE r.relation = g.relation)))
+     WHERE privacy_guard_internal.may_erase() $$;
 COMMENT ON FUNCTION privacy_guard_internal.retention_due_at() IS
     'When the eraser is needed next; NULL where nothing that is there will ever be due.';
 
@@ -868,7 +889,9 @@ CREATE FUNCTION privacy_guard_internal.run_retention(relation regclass DEFAULT N
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
+    batch_size integer := coalesce(nullif(current_setting('privacy_guard.erase_batch_size', true), ''), '1000');
     work record;
+    task text;
     step record;
 BEGIN
     IF relation IS NOT NULL THEN
@@ -881,25 +904,33 @@ BEGIN
     END IF;
     FOR work IN SELECT g.relation FROM privacy_guard_internal.erasure_order() o JOIN privacy_guard.guarded_table g USING (relation)
                  WHERE (run_retention.relation IS NULL OR g.relation = run_retention.relation)
-                   AND EXISTS (SELECT FROM privacy_guard.retention r WHERE r.relation = g.relation AND r.period IS NOT NULL)
+                   AND EXISTS (SELECT FROM privacy_guard.retention r WHERE r.relation = g.relation)
                  ORDER BY o.depth, g.relation::oid
     LOOP
         table_name := work.relation;
         rows := 0;
-        LOOP
-            step := privacy_guard_internal.erase_step(work.relation,
-                        coalesce(nullif(current_setting('privacy_guard.erase_batch_size', true), ''), '1000')::integer);
-            rows := rows + step.rows;
-            action := step.action;
-            EXIT WHEN step.done;
+        action := NULL;
+        FOREACH task IN ARRAY '{rows,unneeded}'::text[] LOOP
+            LOOP
+                IF task = 'rows' THEN
+                    step := privacy_guard_internal.erase_step(work.relation, batch_size);
+                ELSE
+                    step := privacy_guard_internal.unneeded_step(work.relation, batch_size);
+                END IF;
+                rows := rows + step.rows;
+                action := coalesce(action, step.action);
+                EXIT WHEN step.done;
+            END LOOP;
         END LOOP;
         SELECT s.blocked, s.blocked_by INTO blocked, blocked_by FROM privacy_guard.retention_state s
          WHERE s.relation = work.relation;
         RETURN NEXT;
     END LOOP;
+    WHILE run_retention.relation IS NULL AND privacy_guard_internal.expire_consents(batch_size) = batch_size LOOP
+    END LOOP;
 END $$;
 COMMENT ON FUNCTION privacy_guard_internal.run_retention(regclass) IS
-    'Erases what is due, of one table or of all, in this transaction; the eraser does the same in small ones. blocked counts what stays because others depend on it, or because it would run somebody''s code as superuser. Errors: 42P01, 55000, 55P03. GDPR Art. 5(1)(e), 17.';
+    'Erases what is due, of one table or of all, in this transaction; the eraser does the same in small ones. For all, also enters consent that has ended into the ledger. blocked counts what stays because others depend on it, or because it would run somebody''s code as superuser. Errors: 42P01, 55000, 55P03. GDPR Art. 5(1)(e), 17.';
 CALL privacy_guard_internal.publish('run_retention', 'steward');
 
 -- ---- how it goes ----
