@@ -11,6 +11,7 @@
 
 #include "fmgr.h"
 #include "utils/datetime.h"
+#include "utils/fmgrprotos.h"
 
 #include "policy/duration.h"
 
