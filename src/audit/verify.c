@@ -25,8 +25,6 @@
 #include "audit/verify.h"
 
 #define SEGMENTS_AT_ONCE 32 /* their large columns are read one by one */
-#define MARK_SIZE 8
-#define UNIX_EPOCH_OFFSET ((uint64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
 
 typedef struct WalkedSegment
 {
@@ -108,9 +106,10 @@ static bool
 is_astray(const WalkedSegment *s, const RecordFields *fields)
 {
 	uint64 kind = fields->value[FIELD_KIND].number;
-	TimestampTz time = (int64) (fields->value[FIELD_TIME].number - UNIX_EPOCH_OFFSET);
+	TimestampTz time;
 
-	return kind > 30 || (s->kinds >> kind & 1) == 0 || time < s->first_time ||
+	return kind > 30 || (s->kinds >> kind & 1) == 0 ||
+	       !record_value_time(&fields->value[FIELD_TIME], &time) || time < s->first_time ||
 	       time > s->last_time || !verify_subjects_within(s->subjects, fields);
 }
 
@@ -140,13 +139,14 @@ static void
 check_record(Verification *v, WalkedSegment *s, int32 n, const uint8 *record, Size length)
 {
 	int64 leaf = s->first + n;
-	const char *mark = VARDATA_ANY(s->marks) + (Size) n * MARK_SIZE;
+	const char *mark = VARDATA_ANY(s->marks) + (Size) n * SEGMENT_MARK_SIZE;
 	TreeHash hash;
 	TreeHash node;
 
 	tree_leaf_hash(record, length, &hash);
-	if (s->first_unmarked < 0 && ((Size) (n + 1) * MARK_SIZE > VARSIZE_ANY_EXHDR(s->marks) ||
-	                              memcmp(mark, &hash, MARK_SIZE) != 0))
+	if (s->first_unmarked < 0 &&
+	    ((Size) (n + 1) * SEGMENT_MARK_SIZE > VARSIZE_ANY_EXHDR(s->marks) ||
+	     memcmp(mark, &hash, SEGMENT_MARK_SIZE) != 0))
 		s->first_unmarked = leaf;
 	if (s->first_unmarked < 0)
 		check_content(v, s, leaf, record, length);
