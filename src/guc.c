@@ -32,6 +32,10 @@ char *guc_checkpoint_key_file = NULL;
 char *guc_checkpoint_file = NULL;
 char *guc_checkpoint_command = NULL;
 
+int guc_erase_interval = 60;
+int guc_erase_batch_size = 1000;
+int guc_erase_rate = 0;
+
 typedef enum PurposeScope
 {
 	SCOPE_TRANSACTION,
@@ -119,6 +123,22 @@ define_checkpoints(void)
 	                           NULL, NULL, NULL);
 }
 
+static void
+define_erasure(void)
+{
+	DefineCustomIntVariable("privacy_guard.erase_interval",
+	                        "How often the eraser looks for rows past their storage duration.",
+	                        "0: they are hidden, but erased only by run_retention().",
+	                        &guc_erase_interval, 60, 0, INT_MAX / 1000, PGC_SIGHUP, GUC_UNIT_S,
+	                        NULL, NULL, NULL);
+	DefineCustomIntVariable(
+	    "privacy_guard.erase_batch_size", "At most so many rows are erased in one transaction.",
+	    NULL, &guc_erase_batch_size, 1000, 1, 1000000, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable(
+	    "privacy_guard.erase_rate", "At most so many rows are erased in a second, by each eraser.",
+	    "0: no limit.", &guc_erase_rate, 0, 0, INT_MAX, PGC_SIGHUP, 0, NULL, NULL, NULL);
+}
+
 void
 guc_init(void)
 {
@@ -153,6 +173,7 @@ guc_init(void)
 	    NULL, NULL);
 	define_audit();
 	define_checkpoints();
+	define_erasure();
 	MarkGUCPrefixReserved("privacy_guard");
 	RegisterXactCallback(end_declarations, NULL);
 }

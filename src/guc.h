@@ -41,6 +41,10 @@ extern char *guc_checkpoint_key_file;
 extern char *guc_checkpoint_file;
 extern char *guc_checkpoint_command;
 
+extern int guc_erase_interval; /* seconds; 0: only by hand */
+extern int guc_erase_batch_size;
+extern int guc_erase_rate; /* rows per second; 0: no limit */
+
 extern void guc_init(void);
 
 /* Does the declared purpose last only as long as the transaction? */

@@ -16,6 +16,7 @@
 #include "consent/consent_cache.h"
 #include "enforce/report.h"
 #include "enforce/utility_role.h"
+#include "retention/eraser_shared.h"
 #include "shmem.h"
 
 static shmem_request_hook_type prev_shmem_request_hook = NULL;
@@ -29,6 +30,7 @@ request(void)
 	RequestAddinShmemSpace(consent_cache_shmem_size());
 	RequestAddinShmemSpace(who_shmem_size());
 	RequestAddinShmemSpace(audit_ring_shmem_size());
+	RequestAddinShmemSpace(eraser_shmem_size());
 	RequestAddinShmemSpace(report_shmem_size());
 	RequestAddinShmemSpace(utility_role_shmem_size());
 }
@@ -42,6 +44,7 @@ startup(void)
 	consent_cache_shmem_attach();
 	who_shmem_attach();
 	audit_ring_shmem_attach();
+	eraser_shmem_attach();
 	report_shmem_attach();
 	utility_role_shmem_attach();
 	LWLockRelease(AddinShmemInitLock);

@@ -1,6 +1,6 @@
 /*
  * ring_hold.c
- *		Keeping the audit writer out of a database for a command that needs it alone.
+ *		Keeping the workers out of a database for a command that needs it alone.
  *
  * What is in the ring meanwhile stays there.  Holds are in shared memory beside the rings, also of
  * databases that have none, since a writer may be on its way to one.  AuditRings.lock guards them;
@@ -12,6 +12,7 @@
 #include "storage/ipc.h"
 
 #include "audit/ring_hold.h"
+#include "audit/ring_registry.h"
 #include "audit/ring_shared.h"
 
 /* One transaction may rename several databases. */

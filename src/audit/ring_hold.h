@@ -1,6 +1,6 @@
 /*
  * ring_hold.h
- *		Keeping the audit writer out of a database for a command that needs it alone.
+ *		Keeping the workers out of a database for a command that needs it alone.
  */
 #ifndef PRIVACY_GUARD_RING_HOLD_H
 #define PRIVACY_GUARD_RING_HOLD_H
@@ -8,8 +8,9 @@
 #include "postgres.h"
 
 /*
- * Until this backend ends its holds, or exits, no writer serves the database: one that does begins
- * to leave.  Returns its process, or 0.  Holds of several backends add up.
+ * Until this backend ends its holds, or exits, no worker stays in the database: those that are
+ * there begin to leave.  Returns the process of the writer, or 0.  Holds of several backends add
+ * up.
  */
 extern int audit_hold_begin(Oid database);
 extern void audit_hold_end_all(void);

@@ -1,6 +1,6 @@
 /*
  * ring_registry.h
- *		Which databases need an audit writer: what the launcher asks.
+ *		The launcher, and which databases it is to send an audit writer to.
  */
 #ifndef PRIVACY_GUARD_RING_REGISTRY_H
 #define PRIVACY_GUARD_RING_REGISTRY_H
@@ -11,6 +11,9 @@
 
 /* The calling process is the launcher, until it exits: its latch is set when there is news. */
 extern void audit_ring_register_launcher(void);
+
+/* There is. */
+extern void audit_ring_wake_launcher(void);
 
 /* The databases that have a ring to be served, no writer, and nobody who holds them. */
 extern List *audit_ring_unserved(void);

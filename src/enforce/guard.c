@@ -3,9 +3,10 @@
  *		The function that lets a row pass, and its expression in a plan.
  *
  * guard() takes the row's subject key(s), or the foreign key that leads to them, and the row's own
- * consent where the table has such a column.  Its first argument is of type internal, so that SQL
- * cannot call it: neither to ask about somebody's consent nor as a decoy for the verifier.  What it
- * is allowed to show was frozen in the frame of the execution.
+ * consent and the start of its storage duration where the table has such columns.  Its first
+ *argument is of type internal, so that SQL cannot call it: neither to ask about somebody's consent
+ *nor as a decoy for the verifier.  What it is allowed to show was frozen in the frame of the
+ *execution.
  *
  * It is declared leakproof: no path below raises an error that depends on a protected value.
  */
@@ -127,9 +128,9 @@ guard_set_note(FunctionCallInfo fcinfo, Judge *judge)
 static bool
 columns_of_call_permit(FunctionCallInfo fcinfo, Judge *judge)
 {
-	Datum value[MAX_SUBJECT_COLUMNS + 1];
-	bool null[MAX_SUBJECT_COLUMNS + 1];
-	int n = Min(PG_NARGS() - FIRST_COLUMN_ARG, MAX_SUBJECT_COLUMNS + 1);
+	Datum value[MAX_GUARD_COLUMNS];
+	bool null[MAX_GUARD_COLUMNS];
+	int n = Min(PG_NARGS() - FIRST_COLUMN_ARG, MAX_GUARD_COLUMNS);
 
 	if (judge->noted != NULL)
 	{
@@ -146,13 +147,25 @@ columns_of_call_permit(FunctionCallInfo fcinfo, Judge *judge)
 }
 
 static inline bool
+start_has_ended(FunctionCallInfo fcinfo, Judge *judge)
+{
+	int start = FIRST_COLUMN_ARG + judge->start_column;
+
+	judge->ended = !PG_ARGISNULL(start) && judge_has_ended(judge, PG_GETARG_DATUM(start));
+	return judge->ended;
+}
+
+static inline bool
 call_permits(FunctionCallInfo fcinfo, Judge *judge)
 {
 	if (likely(judge->one_bigint && !PG_ARGISNULL(FIRST_COLUMN_ARG)))
 	{
 		int64 key = PG_GETARG_INT64(FIRST_COLUMN_ARG);
-		SubjectFacts facts = subject_facts_int(&judge->reader, key);
+		SubjectFacts facts;
 
+		if (judge->entry->ends && start_has_ended(fcinfo, judge))
+			return false;
+		facts = subject_facts_int(&judge->reader, key);
 		if (judge->reader.want_numbers)
 		{
 			judge->n_judged = 1;

@@ -120,12 +120,16 @@ BEGIN
         IF guarded.consent_column IS NOT NULL THEN
             PERFORM privacy_guard_internal.column_type(guarded.relation, guarded.consent_column);
         END IF;
+        IF guarded.retention_start IS NOT NULL THEN
+            PERFORM privacy_guard_internal.require_start(guarded.relation, guarded.retention_start);
+        END IF;
         PERFORM privacy_guard_internal.adopt(guarded.relation);
     END LOOP;
     IF NOT privacy_guard_internal.has_identity() THEN
         PERFORM privacy_guard_internal.begin_audit_origin('restored');
         PERFORM privacy_guard_internal.set_identity();
     END IF;
+    PERFORM privacy_guard_internal.wake_eraser();
 END $$;
 COMMENT ON FUNCTION privacy_guard_internal.finish_restore() IS
     'After a restore, a copy or pg_upgrade: checks every guarded table, mends what is missing, puts the guards in force, and begins the audit log anew. Until then nothing guarded can be read. Errors: 42P01, 42703, 42804, 55000.';

@@ -81,7 +81,12 @@ BEGIN
         SELECT s.sealed_at::text FROM privacy_guard.audit_segment s ORDER BY s.origin_id DESC, s.first_leaf DESC LIMIT 1)
     UNION ALL SELECT 'audit log last checkpoint', coalesce(
         (SELECT format('%s records, %s', c.tree_size, c.signed_at) FROM privacy_guard.audit_checkpoint c
-          ORDER BY c.origin_id DESC, c.tree_size DESC LIMIT 1), 'none');
+          ORDER BY c.origin_id DESC, c.tree_size DESC LIMIT 1), 'none')
+    UNION ALL SELECT 'eraser', coalesce(
+        (SELECT 'running since ' || date_trunc('second', a.backend_start) FROM pg_stat_activity a
+          WHERE a.backend_type = 'privacy_guard eraser' AND a.datname = current_database() LIMIT 1),
+        CASE WHEN current_setting('privacy_guard.erase_interval') = '0' THEN 'off: erase_interval is 0' END,
+        'next run at ' || date_trunc('second', privacy_guard_internal.eraser_next_run()), 'nothing to erase');
 END $$;
 COMMENT ON FUNCTION privacy_guard_internal.read_status() IS 'The rows of privacy_guard.status.';
 CALL privacy_guard_internal.publish('read_status', 'anyone');

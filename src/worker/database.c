@@ -1,14 +1,14 @@
 /*
  * database.c
- *		Commands that need a database alone: its audit writer steps aside.
+ *		Commands that need a database alone: its audit writer and its eraser step aside.
  *
  * CREATE DATABASE needs its template without sessions, DROP, RENAME and SET TABLESPACE the
- * database. The writer is one.  It is kept away from before the command until the end of the
+ * database. The workers are two.  They are kept away from before the command until the end of the
  * transaction, when the locks that the command takes on the database are given back, too; a failed
  * command and a backend that dies end it as well.  Other sessions of the database are core's to
- * refuse.
+ * refuse.  The eraser leaves first, since what it erases is to be on record.
  *
- * Only who might run the command can send the writer away.
+ * Only who might run the command can send them away.
  */
 #include "postgres.h"
 
@@ -28,6 +28,7 @@
 #include "audit/ring_hold.h"
 #include "compat.h"
 #include "guc.h"
+#include "retention/eraser_shared.h"
 #include "worker/database.h"
 
 #define POLL 10 /* ms */
@@ -95,7 +96,7 @@ is_template(Oid database)
 	return result;
 }
 
-/* As core asks; all other conditions it checks after we have sent the writer away for nothing. */
+/* As core asks; all other conditions it checks after we have sent them away for nothing. */
 static bool
 may_run(Node *statement, Oid database)
 {
@@ -112,7 +113,7 @@ wait_for_exit(int pid)
 {
 	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), guc_audit_timeout);
 
-	while (BackendPidGetProc(pid) != NULL && GetCurrentTimestamp() < deadline)
+	while (pid != 0 && BackendPidGetProc(pid) != NULL && GetCurrentTimestamp() < deadline)
 	{
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, POLL,
 		                 PG_WAIT_EXTENSION);
@@ -126,13 +127,11 @@ database_step_aside(Node *statement)
 {
 	const char *name = database_needed(statement);
 	Oid database = name ? get_database_oid(name, true) : InvalidOid;
-	int pid;
 
 	if (!OidIsValid(database) || !may_run(statement, database))
 		return;
-	pid = audit_hold_begin(database);
-	if (pid != 0)
-		wait_for_exit(pid);
+	wait_for_exit(eraser_send_away(database));
+	wait_for_exit(audit_hold_begin(database));
 }
 
 static void

@@ -1,6 +1,6 @@
 /*
  * database.h
- *		Commands that need a database alone: its audit writer steps aside.
+ *		Commands that need a database alone: its audit writer and its eraser step aside.
  */
 #ifndef PRIVACY_GUARD_DATABASE_H
 #define PRIVACY_GUARD_DATABASE_H
@@ -11,7 +11,7 @@
 
 extern void database_init(void);
 
-/* Before a utility command.  The writer comes back when the transaction ends, however it does. */
+/* Before a utility command.  They come back when the transaction ends, however it does. */
 extern void database_step_aside(Node *statement);
 
 #endif

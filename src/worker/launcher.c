@@ -1,14 +1,18 @@
 /*
  * launcher.c
- *		The process that sees to it that each database which needs an audit writer has one.
+ *		The process that sees to it that each database has the workers that it needs.
  *
- * When it starts it sends a writer to every database that is not a template and lets in
+ * When it starts it sends an audit writer to every database that is not a template and lets in
  * connections, a few at a time; a writer that finds nothing to guard leaves at once.  Later it is
- * woken when a backend wants a writer (it sees that in the rings), and when one has gone.
+ * woken when a backend wants a writer (it sees that in the rings), and when one has gone.  Erasers
+ * it starts when one is due (it sees that in their slots); writers that come wake them.
+ *
+ * Guarded statements wait for a writer, and nobody for an eraser.  So where no worker slot is left
+ * for a writer, an eraser has to leave, and none is started until the writer has its slot.
  *
  * It connects to no database, so it is in nobody's way; of the catalogs it can read pg_database. It
- * keeps no lasting state: another one after it finds the writers attached to their rings.  After a
- * crash of the server everything is as after a start.
+ * keeps no lasting state: another one after it finds the workers where they said that they are.
+ *After a crash of the server everything is as after a start.
  */
 #include "postgres.h"
 
@@ -29,11 +33,13 @@
 
 #include "audit/ring_registry.h"
 #include "compat.h"
+#include "retention/eraser_shared.h"
+#include "worker/eraser.h"
 #include "worker/launcher.h"
 #include "worker/witness.h"
 #include "worker/writer.h"
 
-#define LAUNCHER_TYPE "privacy_guard audit launcher"
+#define LAUNCHER_TYPE "privacy_guard launcher"
 #define RESTART_SECONDS 5
 
 /* All in milliseconds. */
@@ -45,14 +51,29 @@
 /* Writers that only look whether they are needed take slots from others, so only a few do. */
 #define MAX_LOOKING 2
 
-/* A database that has, or is to have, a writer. */
+/* What to know of a kind of worker, of which a database has one at most. */
+typedef struct Kind
+{
+	const char *name;
+	const char *type;
+	const char *function;
+	const char *hint; /* where there is no slot for it */
+	List *(*wanted)(void);
+	bool (*is_there)(Oid database);
+	void (*forget)(Oid database);
+} Kind;
+
+/* A database that has, or is to have, such a worker. */
 typedef struct Post
 {
+	const Kind *kind;
 	Oid database;
 	NameData name;
 	bool look;                      /* nobody asked, but there may be something to guard */
-	bool ended;                     /* the writer that we started */
+	bool ended;                     /* the worker that we started */
 	bool missed;                    /* and it was still needed */
+	bool dismissed;                 /* for the sake of a writer */
+	bool no_slot;                   /* was free when it was to be started */
 	BackgroundWorkerHandle *handle; /* NULL when there is none that we started */
 	TimestampTz started_at;
 	TimestampTz not_before;
@@ -67,8 +88,19 @@ typedef struct Database
 	bool is_open; /* neither a template nor closed to connections */
 } Database;
 
+static const Kind writers = {
+    "audit writer",      WRITER_TYPE,
+    WRITER_FUNCTION,     "Until then guarded statements wait, and then fail.",
+    audit_ring_unserved, audit_ring_has_writer,
+    audit_ring_forget};
+
+static const Kind erasers = {"eraser",        ERASER_TYPE,
+                             ERASER_FUNCTION, "Until then what is due is hidden, but not erased.",
+                             eraser_due,      eraser_is_running,
+                             eraser_forget};
+
 static List *posts = NIL;
-static bool slots_missing = false; /* and the log says so */
+static const Kind *slots_missing = NULL; /* for which kind, and the log says so */
 static uint32 rest_event = PG_WAIT_EXTENSION;
 
 void
@@ -145,22 +177,27 @@ find_database(List *databases, Oid oid)
 /* ---- posts ---- */
 
 static Post *
-find_post(Oid database)
+find_post(const Kind *kind, Oid database)
 {
 	ListCell *cell;
 
 	foreach (cell, posts)
-		if (((Post *) lfirst(cell))->database == database)
-			return lfirst(cell);
+	{
+		Post *post = lfirst(cell);
+
+		if (post->kind == kind && post->database == database)
+			return post;
+	}
 	return NULL;
 }
 
 static Post *
-add_post(const Database *database)
+add_post(const Kind *kind, const Database *database)
 {
 	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
 	Post *post = palloc0(sizeof(Post));
 
+	post->kind = kind;
 	post->database = database->oid;
 	post->name = database->name;
 	posts = lappend(posts, post);
@@ -179,47 +216,47 @@ look_everywhere(void)
 		const Database *database = lfirst(cell);
 
 		if (database->is_open)
-			add_post(database)->look = true;
+			add_post(&writers, database)->look = true;
 	}
 	list_free_deep(databases);
 }
 
-/* What was to be written in a database that has been dropped is forgotten. */
+/* What was to be done in a database that has been dropped is forgotten. */
 static void
-add_wanted(List *unserved)
+add_wanted(const Kind *kind, List *wanted)
 {
-	List *databases = unserved != NIL ? read_databases() : NIL;
+	List *databases = wanted != NIL ? read_databases() : NIL;
 	ListCell *cell;
 
-	foreach (cell, unserved)
+	foreach (cell, wanted)
 	{
 		const Database *database = find_database(databases, lfirst_oid(cell));
-		Post *post = find_post(lfirst_oid(cell));
+		Post *post = find_post(kind, lfirst_oid(cell));
 
 		if (database == NULL)
-			audit_ring_forget(lfirst_oid(cell));
+			kind->forget(lfirst_oid(cell));
 		else if (post == NULL)
-			(void) add_post(database);
+			(void) add_post(kind, database);
 		else
 			post->name = database->name;
 	}
 	list_free_deep(databases);
 }
 
-/* ---- starting writers ---- */
+/* ---- starting workers ---- */
 
 static bool
-register_writer(Post *post)
+register_worker(Post *post)
 {
 	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
 	BackgroundWorker worker;
 	bool done;
 
 	memset(&worker, 0, sizeof(worker));
-	snprintf(worker.bgw_name, BGW_MAXLEN, WRITER_TYPE " for database %u", post->database);
-	strlcpy(worker.bgw_type, WRITER_TYPE, BGW_MAXLEN);
+	snprintf(worker.bgw_name, BGW_MAXLEN, "%s for database %u", post->kind->type, post->database);
+	strlcpy(worker.bgw_type, post->kind->type, BGW_MAXLEN);
 	strlcpy(worker.bgw_library_name, "privacy_guard", BGW_MAXLEN);
-	strlcpy(worker.bgw_function_name, WRITER_FUNCTION, BGW_MAXLEN);
+	strlcpy(worker.bgw_function_name, post->kind->function, BGW_MAXLEN);
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
 	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
 	worker.bgw_restart_time = BGW_NEVER_RESTART;
@@ -230,32 +267,58 @@ register_writer(Post *post)
 	return done;
 }
 
+/* One at a time; its slot is free when it has ended. */
 static void
-start_writer(Post *post)
+dismiss_eraser(void)
+{
+	Post *chosen = NULL;
+	ListCell *cell;
+
+	foreach (cell, posts)
+	{
+		Post *post = lfirst(cell);
+
+		if (post->kind == &erasers && post->handle != NULL)
+			chosen = chosen != NULL && chosen->dismissed ? chosen : post;
+	}
+	if (chosen == NULL || chosen->dismissed)
+		return;
+	chosen->dismissed = true;
+	TerminateBackgroundWorker(chosen->handle);
+}
+
+static void
+start_worker(Post *post)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
 	if (post->missed)
-		ereport(LOG, (errmsg("starting the audit writer of database \"%s\" again",
+		ereport(LOG, (errmsg("starting the %s of database \"%s\" again", post->kind->name,
 		                     NameStr(post->name))));
-	if (register_writer(post))
+	post->no_slot = !register_worker(post);
+	if (!post->no_slot)
 	{
 		post->started_at = now;
-		post->missed = false;
-		slots_missing = false;
+		post->missed = post->dismissed = false;
+		if (slots_missing == post->kind)
+			slots_missing = NULL;
 		return;
 	}
 	post->handle = NULL;
 	post->not_before = TimestampTzPlusMilliseconds(now, SLOT_RETRY);
-	if (!slots_missing)
-		ereport(LOG, (errmsg("no slot is free for the audit writer of database \"%s\"",
+	if (post->kind == &writers)
+		dismiss_eraser();
+	if (slots_missing == NULL || (slots_missing != post->kind && post->kind == &writers))
+	{
+		ereport(LOG, (errmsg("no slot is free for the %s of database \"%s\"", post->kind->name,
 		                     NameStr(post->name)),
-		              errhint("Raise max_worker_processes and restart the server. Until then "
-		                      "guarded statements wait, and then fail.")));
-	slots_missing = true;
+		              errhint("Raise max_worker_processes and restart the server. %s",
+		                      post->kind->hint)));
+		slots_missing = post->kind;
+	}
 }
 
-/* A writer that we started has ended. */
+/* A worker that we started has ended. */
 static void
 note_end(Post *post, bool wanted)
 {
@@ -273,10 +336,14 @@ note_end(Post *post, bool wanted)
 		    now, Min(FIRST_RETRY << Min(post->failures - 2, 10), LAST_RETRY));
 }
 
-/* Before the rings are looked at, since who has ended has left his ring. */
+/*
+ * Before it is asked who is wanted, since who has ended is no more where he was.  There is a slot
+ * now for who had none.
+ */
 static void
 note_ended(void)
 {
+	bool any = false;
 	ListCell *cell;
 	pid_t pid;
 
@@ -286,6 +353,14 @@ note_ended(void)
 
 		post->ended =
 		    post->handle != NULL && GetBackgroundWorkerPid(post->handle, &pid) == BGWH_STOPPED;
+		any |= post->ended;
+	}
+	foreach (cell, posts)
+	{
+		Post *post = lfirst(cell);
+
+		if (any && post->no_slot)
+			post->not_before = 0;
 	}
 }
 
@@ -299,9 +374,24 @@ count_looking(void)
 	{
 		Post *post = lfirst(cell);
 
-		n += post->look && post->handle != NULL && !audit_ring_has_writer(post->database);
+		n += post->look && post->handle != NULL && !post->kind->is_there(post->database);
 	}
 	return n;
+}
+
+static bool
+writer_has_no_slot(void)
+{
+	ListCell *cell;
+
+	foreach (cell, posts)
+	{
+		Post *post = lfirst(cell);
+
+		if (post->kind == &writers && post->no_slot)
+			return true;
+	}
+	return false;
 }
 
 /* See to one post; how long until it needs us again, in milliseconds. */
@@ -316,43 +406,63 @@ tend(Post *post, bool wanted)
 		return left;
 	if (!wanted && count_looking() >= MAX_LOOKING)
 		return LAST_RETRY;
-	start_writer(post);
+	if (post->kind == &erasers && writer_has_no_slot())
+		return SLOT_RETRY;
+	start_worker(post);
 	return post->handle == NULL ? SLOT_RETRY : LAST_RETRY;
 }
 
-/* See to all; how long to sleep, in milliseconds. */
+/* See to all of a kind; how long until one needs us again, in milliseconds. */
 static long
-tend_all(void)
+tend_kind(const Kind *kind)
 {
-	List *unserved;
+	List *wanted = kind->wanted();
 	long sleep = LAST_RETRY;
-	bool waits = false;
 	ListCell *cell;
 
-	note_ended();
-	unserved = audit_ring_unserved();
-	add_wanted(unserved);
+	add_wanted(kind, wanted);
 	foreach (cell, posts)
 	{
 		Post *post = lfirst(cell);
-		bool wanted = list_member_oid(unserved, post->database);
-		long left;
+		bool is_wanted = list_member_oid(wanted, post->database);
 
+		if (post->kind != kind)
+			continue;
 		if (post->ended)
-			note_end(post, wanted);
-		if (post->look && post->handle == NULL && audit_ring_has_writer(post->database))
+			note_end(post, is_wanted);
+		if (post->look && post->handle == NULL && kind->is_there(post->database))
 			post->look = false;
-		left = tend(post, wanted);
-		waits |= left < LAST_RETRY;
-		sleep = Min(sleep, left);
-		if (post->handle == NULL && !post->look && !wanted)
+		sleep = Min(sleep, tend(post, is_wanted));
+		if (post->handle == NULL && !post->look && !is_wanted)
 		{
 			posts = foreach_delete_current(posts, cell);
 			pfree(post);
 		}
 	}
-	list_free(unserved);
-	return waits ? sleep : -1;
+	list_free(wanted);
+	return sleep;
+}
+
+/* See to all; how long to sleep, in milliseconds, or -1 for until woken. */
+static long
+tend_all(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz next;
+	long sleep;
+
+	note_ended();
+	sleep = tend_kind(&writers);
+	sleep = Min(sleep, tend_kind(&erasers));
+	if (sleep < LAST_RETRY)
+		return sleep;
+	next = eraser_next_start();
+	if (next == DT_NOEND)
+		return -1;
+	/* Who was due has been seen to. Not longer, for the clock may be put on. */
+	return next <= now
+	           ? LAST_RETRY
+	           : Min(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next) + 1, LAST_RETRY);
 }
 
 /* ---- the process ---- */
@@ -366,7 +476,7 @@ privacy_guard_launcher_main(Datum argument)
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
 	SetConfigOption("application_name", LAUNCHER_TYPE, PGC_USERSET, PGC_S_SESSION);
-	rest_event = COMPAT_WAIT_EVENT("PrivacyGuardAuditLauncherMain");
+	rest_event = COMPAT_WAIT_EVENT("PrivacyGuardLauncherMain");
 
 	audit_ring_register_launcher();
 	witness_mark_run();

@@ -1,6 +1,6 @@
 /*
  * launcher.h
- *		The process that sees to it that each database which needs an audit writer has one.
+ *		The process that sees to it that each database has the workers that it needs.
  */
 #ifndef PRIVACY_GUARD_LAUNCHER_H
 #define PRIVACY_GUARD_LAUNCHER_H

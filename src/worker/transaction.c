@@ -49,18 +49,33 @@ static const struct
     {"jit", "off"},
 };
 
-/* The last error that was logged, as long as it goes on. */
-static int last_sqlstate = 0;
-static char last_message[256];
+static const WorkerManner *manner = NULL;
 
+static WorkerError last_error;
+
+/* The last one in the log, as long as it goes on. */
+static int logged_sqlstate = 0;
+static char logged_message[sizeof(last_error.message)];
+
+static volatile sig_atomic_t in_step = false;
 static volatile sig_atomic_t committing = false;
+static volatile sig_atomic_t timed_out = false;
 
 void
-worker_fix_settings(void)
+worker_begin(const WorkerManner *how)
 {
+	manner = how;
 	for (int i = 0; i < lengthof(settings); i++)
 		if (GetConfigOption(settings[i].name, true, false) != NULL)
 			SetConfigOption(settings[i].name, settings[i].value, PGC_SUSET, PGC_S_OVERRIDE);
+	if (!manner->waits_for_standbys)
+		SetConfigOption("synchronous_commit", "local", PGC_SUSET, PGC_S_OVERRIDE);
+}
+
+const WorkerError *
+worker_error(void)
+{
+	return &last_error;
 }
 
 void
@@ -85,6 +100,34 @@ worker_handle_sigint(SIGNAL_ARGS)
 {
 	if (get_timeout_indicator(LOCK_TIMEOUT, false))
 		StatementCancelHandler(postgres_signal_arg);
+}
+
+void
+worker_handle_cancel(SIGNAL_ARGS)
+{
+	if (get_timeout_indicator(STATEMENT_TIMEOUT, false))
+		timed_out = true;
+	if (in_step)
+		StatementCancelHandler(postgres_signal_arg);
+}
+
+static void
+begin_step(void)
+{
+	timed_out = false;
+	in_step = true;
+	if (manner->timeout > 0)
+		enable_timeout_after(STATEMENT_TIMEOUT, manner->timeout);
+}
+
+/* A cancel that came too late is for nobody. */
+static void
+end_step(void)
+{
+	if (manner->timeout > 0)
+		disable_timeout(STATEMENT_TIMEOUT, false);
+	in_step = false;
+	QueryCancelPending = false;
 }
 
 static void
@@ -119,7 +162,9 @@ run(WorkerStep step)
 {
 	WorkerResult result = WORKER_ABSENT;
 
+	SetCurrentStatementStartTimestamp(); /* what now() says */
 	StartTransactionCommand();
+	begin_step();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	if (policy_state() != POLICY_ABSENT)
 	{
@@ -130,19 +175,54 @@ run(WorkerStep step)
 	}
 	PopActiveSnapshot();
 	commit();
+	end_step();
 	return result;
 }
 
-static void
-report(const ErrorData *error, const char *what)
+/*
+ * Messages of the server name objects.  Those that are about a value, and those that others' code
+ * makes up, may say anything.
+ */
+static bool
+may_hold_values(const ErrorData *error)
 {
-	if (error->sqlerrcode == last_sqlstate && strcmp(error->message, last_message) == 0)
+	static const char *const harmless = "0A 23 25 40 42 53 54 55 57 58 XX ";
+	static const char *const own = "PL/pgSQL function privacy_guard_internal.";
+	char class[4] = "";
+
+	if (!manner->runs_others_code ||
+	    (error->context != NULL && strncmp(error->context, own, strlen(own)) == 0))
+		return false;
+	memcpy(class, unpack_sql_state(error->sqlerrcode), 2);
+	class[2] = ' ';
+	return strstr(harmless, class) == NULL ||
+	       (error->funcname != NULL && strcmp(error->funcname, "exec_stmt_raise") == 0);
+}
+
+static void
+note(const ErrorData *error)
+{
+	last_error.sqlstate = error->sqlerrcode;
+	last_error.timed_out = timed_out;
+	strlcpy(last_error.message,
+	        may_hold_values(error) ? "its message is left out, because it may hold values"
+	                               : error->message,
+	        sizeof(last_error.message));
+}
+
+static void
+report(const char *what)
+{
+	const char *message = last_error.message;
+
+	if (last_error.sqlstate == logged_sqlstate && strcmp(message, logged_message) == 0)
 		return;
-	last_sqlstate = error->sqlerrcode;
-	strlcpy(last_message, error->message, sizeof(last_message));
-	ereport(LOG, (errcode(error->sqlerrcode), errmsg("could not %s: %s", what, error->message),
-	              errhint("It is tried again until it succeeds. When the audit log cannot be "
-	                      "written, guarded statements wait, and then fail.")));
+	logged_sqlstate = last_error.sqlstate;
+	strlcpy(logged_message, message, sizeof(logged_message));
+	ereport(LOG, (errcode(logged_sqlstate),
+	              errmsg("could not %s: %s (SQLSTATE %s)", what, message,
+	                     unpack_sql_state(logged_sqlstate)),
+	              errhint("%s", manner->hint)));
 }
 
 static void
@@ -152,15 +232,16 @@ recover(MemoryContext context, const char *what)
 
 	HOLD_INTERRUPTS();
 	committing = false;
-	QueryCancelPending = false;
+	end_step();
 	MemoryContextSwitchTo(context);
 	error = CopyErrorData();
 	AbortOutOfAnyTransaction();
 	FlushErrorState();
 	verb_end_worker();
 	MemoryContextSwitchTo(context);
+	note(error);
 	if (what != NULL)
-		report(error, what);
+		report(what);
 	FreeErrorData(error);
 	RESUME_INTERRUPTS();
 }
@@ -175,7 +256,7 @@ worker_run(WorkerStep step, const char *what)
 	PG_TRY();
 	{
 		result = run(step);
-		last_sqlstate = 0;
+		logged_sqlstate = 0;
 	}
 	PG_CATCH();
 	{

@@ -17,9 +17,17 @@ typedef enum WorkerResult
 	WORKER_ABSENT  /* the extension is not in this database; the step did not run */
 } WorkerResult;
 
-/* The settings under which the statements of a worker run, whatever database and configuration say.
- */
-extern void worker_fix_settings(void);
+/* How the steps of a worker run, and how their errors are reported. */
+typedef struct WorkerManner
+{
+	const char *hint;        /* for the errors in the log */
+	int timeout;             /* of a step, in ms; 0: none */
+	bool runs_others_code;   /* whose messages may hold values, so that they are left out */
+	bool waits_for_standbys; /* where the server is so configured */
+} WorkerManner;
+
+/* Once; it also fixes the settings that statements depend on, whatever database and server say. */
+extern void worker_begin(const WorkerManner *manner);
 
 /*
  * One step in one transaction, committed to disk at least locally.  What says in words what could
@@ -28,10 +36,23 @@ extern void worker_fix_settings(void);
  */
 extern WorkerResult worker_run(WorkerStep step, const char *what);
 
+/* Why the last step failed. */
+typedef struct WorkerError
+{
+	int sqlstate;
+	char message[256];
+	bool timed_out; /* the step's own time was over */
+} WorkerError;
+
+extern const WorkerError *worker_error(void);
+
 /* SIGTERM: sets ShutdownRequestPending, and ends a wait for a synchronous standby. */
 extern void worker_handle_sigterm(SIGNAL_ARGS);
 
 /* SIGINT: ends a wait for a lock after lock_timeout, and nothing else. */
 extern void worker_handle_sigint(SIGNAL_ARGS);
+
+/* SIGINT, for a worker that may be cancelled: ends the step that is running, if any. */
+extern void worker_handle_cancel(SIGNAL_ARGS);
 
 #endif

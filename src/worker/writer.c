@@ -30,6 +30,7 @@
 #include "audit/seal.h"
 #include "guc.h"
 #include "policy/policy.h"
+#include "retention/eraser_shared.h"
 #include "worker/transaction.h"
 #include "worker/witness.h"
 #include "worker/writer.h"
@@ -42,6 +43,11 @@
 
 /* So often, in flushes, something else is done as well, also when the ring is never quiet. */
 #define CHORE_EVERY 64
+
+static const WorkerManner manner = {
+    .hint = "It is tried again until it succeeds. When the audit log cannot be written, guarded "
+            "statements wait, and then fail.",
+    .waits_for_standbys = true};
 
 static bool opened = false;  /* the end of the log is known */
 static bool started = false; /* its start is on record */
@@ -207,6 +213,9 @@ start(void)
 	if (!absent)
 		audit_ring_set_served();
 	started = !absent;
+	/* Whoever has come to a database where something is guarded may be the first one there. */
+	if (started)
+		eraser_wake(MyDatabaseId);
 	return true;
 }
 
@@ -374,7 +383,7 @@ connect_to(Oid database)
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, BGWORKER_BYPASS_ALLOWCONN);
 	SetConfigOption("application_name", WRITER_TYPE, PGC_USERSET, PGC_S_SESSION);
-	worker_fix_settings();
+	worker_begin(&manner);
 }
 
 /* When it cannot tell, it is. */
