@@ -7,8 +7,8 @@
  * past the executor.  So each portal that can be fetched again remembers for which purpose guarded
  * tables were read in it, and which partitions of data subjects were judged; a later FETCH is
  * refused under another purpose, without entitlement or rule, when a subject of one of those
- * partitions has decided more strictly since, or when the storage duration of a row that was read
- * has ended.
+ * partitions has decided more strictly since, or when the validity of a decision or the storage
+ * duration of a row that was read has ended.
  *
  * The memory of a portal lives in the portal's context and goes with it.  A portal within a portal
  * (a loop in a function) counts for both.
@@ -55,6 +55,7 @@ typedef struct PortalMemory
 	uint64 own_changes;
 	uint32 counter[CHANGE_PARTITIONS]; /* before the first row was judged */
 	uint8 judged[JUDGED_BYTES];
+	TimestampTz judged_until; /* the end of a validity; of a neighbour's at worst */
 } PortalMemory;
 
 static PortalMemory *memories = NULL;
@@ -93,6 +94,7 @@ remember(const CursorRun *run)
 	memory->user = run->user;
 	strlcpy(memory->purpose, run->purpose, sizeof(memory->purpose));
 	memory->own_changes = change_own_strict_count();
+	memory->judged_until = DT_NOEND;
 	for (uint32 i = 0; i < CHANGE_PARTITIONS; i++)
 		memory->counter[i] = consent_change_strict_counter(i);
 	pg_memory_barrier();
@@ -228,6 +230,17 @@ check_decisions(const PortalMemory *memory)
 }
 
 static void
+check_validity(const PortalMemory *memory)
+{
+	if (memory->judged_until <= GetCurrentTimestamp())
+		ereport(ERROR,
+		        (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+		         errmsg("the decision of a data subject has ended since the cursor was opened"),
+		         errhint("Close the cursor and open it again."),
+		         errdenial(InvalidOid, "consent_changed")));
+}
+
+static void
 check(const PortalMemory *memory)
 {
 	if (memory == NULL)
@@ -237,6 +250,7 @@ check(const PortalMemory *memory)
 		return;
 	check_readings(memory);
 	check_decisions(memory);
+	check_validity(memory);
 }
 
 void
@@ -379,6 +393,7 @@ cursor_collect(Frame *frame)
 			continue;
 		for (int i = 0; i < JUDGED_BYTES; i++)
 			memory->judged[i] |= frame->judged[i];
+		memory->judged_until = Min(memory->judged_until, frame->judged_until);
 		for (int i = 0; i < frame->n_tables; i++)
 			collect_start(memory, frame, &frame->tables[i]);
 	}

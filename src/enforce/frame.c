@@ -123,6 +123,7 @@ frame_create(QueryDesc *query)
 	frame->query = query;
 	frame->role = GetUserId();
 	frame->now = GetCurrentTimestamp();
+	frame->judged_until = DT_NOEND;
 	frame->pin = policy_pin();
 	callback->func = frame_forget;
 	callback->arg = frame;

@@ -61,7 +61,8 @@ typedef struct Frame
 	struct CollectScans *scans;
 	int n_tables;
 	FrameTable *tables;
-	uint8 *judged; /* partitions of subjects, one bit each; NULL where nobody asks */
+	uint8 *judged;            /* partitions of subjects, one bit each; NULL where nobody asks */
+	TimestampTz judged_until; /* when the facts that were read begin to change by themselves */
 } Frame;
 
 #define JUDGED_BYTES (CHANGE_PARTITIONS / 8)

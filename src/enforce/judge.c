@@ -104,6 +104,7 @@ subject_facts(Judge *judge, Oid type, Datum value)
 		uint32 partition = consent_change_partition(judge->reader.category, judge->reader.key);
 
 		judged[partition / 8] |= 1 << (partition % 8);
+		judge->frame->judged_until = Min(judge->frame->judged_until, judge->reader.line.changes_at);
 	}
 	if (judge->reader.want_numbers)
 		judge->judged[judge->n_judged++] =
