@@ -11,6 +11,7 @@
 
 #include "datatype/timestamp.h"
 #include "executor/spi.h"
+#include "nodes/parsenodes.h"
 #include "utils/array.h"
 #include "types/subject_bits.h"
 
@@ -63,6 +64,12 @@ typedef struct OwnCall
  * run as superuser; owner_code_foreign() says so before.
  */
 extern void own_statement_run(OwnStatement *own, Oid relid, const OwnCall *call);
+
+/*
+ * What the owner's triggers do ends with the statement, so while one runs they must not put
+ * anything off.
+ */
+extern void own_statement_check_deferring(const ConstraintsSetStmt *statement);
 
 /* Arguments of an array of texts. */
 extern void own_statement_text_args(OwnCall *call, ArrayType *arguments);
