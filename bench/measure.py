@@ -10,75 +10,14 @@ import datetime
 import math
 import os
 import re
-import shutil
 import statistics
-import subprocess
-import sys
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
+import erasure
+import gdpr
+from server import HERE, Server, Session, progress, run
 
-SETTINGS = """
-listen_addresses = ''
-shared_buffers = 1GB
-max_wal_size = 8GB
-checkpoint_timeout = 1h
-autovacuum = off
-jit = off
-max_connections = 40
-max_parallel_workers = 2
-"""
-
-
-# ---- servers and systems ---------------------------------------------------------------------------
-
-class Server:
-    def __init__(self, root, name, libraries="", settings=""):
-        self.data = os.path.join(root, name)
-        self.libraries, self.settings = libraries, settings
-        self.changed = {}
-
-    def init(self, like=None):
-        if like is None:
-            run("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
-            base = SETTINGS
-        else:
-            shutil.copytree(like.data, self.data)
-            base = ""
-        with open(os.path.join(self.data, "postgresql.conf"), "a", encoding="utf8") as conf:
-            conf.write(f"{base}\nunix_socket_directories = '{self.data}'\n"
-                       f"shared_preload_libraries = '{self.libraries}'\n{self.settings}\n")
-
-    def ctl(self, *action):
-        run("pg_ctl", "-D", self.data, "-l", self.data + ".log", "-w", "-m", "fast", *action)
-
-    def load(self, libraries):
-        """From a restart on."""
-        with open(os.path.join(self.data, "postgresql.conf"), "a", encoding="utf8") as conf:
-            conf.write(f"shared_preload_libraries = '{libraries}'\n")
-        self.ctl("restart")
-
-    def stop(self):
-        if os.path.exists(os.path.join(self.data, "postmaster.pid")):
-            self.ctl("stop")
-
-    def sql(self, database, command=None, file=None, **variables):
-        args = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", self.data, "-U", "postgres", "-d", database]
-        for name, value in variables.items():
-            args += ["-v", f"{name}={value}"]
-        args += ["-f", os.path.join(HERE, "sql", file)] if file else ["-c", command]
-        return run(*args)
-
-    def change(self, setting, value):
-        """Of the whole server; returns when new sessions have it."""
-        if self.changed.get(setting) == value:
-            return
-        self.sql("postgres", f"ALTER SYSTEM SET {setting} = '{value}'")
-        self.sql("postgres", "SELECT pg_reload_conf()")
-        while self.sql("postgres", f"SHOW {setting}").strip() != value:
-            time.sleep(0.02)
-        self.changed[setting] = value
-
+# ---- systems ---------------------------------------------------------------------------------------
 
 class System:
     """A way to do it: where it runs, which scripts differ from everybody's, and how durable its audit is."""
@@ -101,50 +40,13 @@ class System:
     def pgbench(self, script, *args, options=""):
         """Transactions a second, without the time to connect."""
         self.begin()
-        out = run("pgbench", "-n", "-M", "prepared", "-h", self.server.data, "-U", "bench_app",
-                  "-D", f"customers={ARGS.customers}", "-f", self.script(script), *args, self.database,
-                  env={"PGOPTIONS": options}, may_fail=True)
-        if "statement timeout" in out:
-            raise TimeoutError
-        if "tps = " not in out or re.search(r"failed transactions: [1-9]", out):
-            raise RuntimeError(out)
+        out = self.server.pgbench(self.database, "-D", f"customers={ARGS.customers}", "-f", self.script(script),
+                                  *args, options=options)
         return float(re.search(r"tps = ([0-9.]+)", out)[1])
 
-
-class Session:
-    """An open connection through psql."""
-
-    def __init__(self, system):
-        system.begin()
-        self.process = subprocess.Popen(
-            ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", system.server.data, "-U", "bench_app", "-d", system.database],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1)
-
-    def ask(self, sql):
-        self.process.stdin.write(sql + ";\n\\echo <end>\n")
-        self.process.stdin.flush()
-        lines = []
-        for line in iter(self.process.stdout.readline, ""):
-            if line.strip() == "<end>":
-                return "\n".join(lines)
-            lines.append(line.strip())
-        raise RuntimeError("\n".join(lines))
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
-
-
-def run(*args, env=None, may_fail=False):
-    done = subprocess.run(args, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-                          env={**os.environ, **(env or {})})
-    if done.returncode != 0 and not may_fail:
-        sys.exit(f"{' '.join(args)}\n{done.stdout}")
-    return done.stdout
-
-
-def progress(text):
-    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
+    def session(self):
+        self.begin()
+        return Session(self.server, self.database)
 
 
 # ---- workloads -------------------------------------------------------------------------------------
@@ -251,7 +153,7 @@ def statements_until_gone(system, withdraw):
         number = system.server.sql(
             system.database, f"SELECT n FROM generate_series({1000 + 100 * len(results)}, 2000) n "
                              "WHERE agreed(n, 0) LIMIT 1").strip()
-        session = Session(system)
+        session = system.session()
         seen = session.ask(f"{begin}PREPARE q AS SELECT count(*) FROM customer WHERE id = $1; EXECUTE q({number})")
         if seen != "1":
             raise RuntimeError(seen)
@@ -279,7 +181,7 @@ def private_kb(pid):
 
 def memory(system):
     """Private memory of a backend, kB: after one trivial statement, and after some work."""
-    session = Session(system)
+    session = system.session()
     pid = session.ask("SELECT pg_backend_pid()")
     idle = private_kb(pid)
     session.ask("PREPARE q AS SELECT name FROM customer WHERE id = $1")
@@ -447,11 +349,10 @@ def prepare(root):
             *(System(d, guard, "plain", "privacy_guard", d) for d in ("async", "transaction", "disclosure"))]
 
 
-def main(out):
+def speed(wanted, out):
     systems = prepare(ARGS.root)
     by_title = {s.title: s for s in systems}
     plain, guard = by_title["plain"], by_title["async"]
-    wanted = [w for w in WORKLOADS if not ARGS.only or re.search(ARGS.only, w.script)]
     out(f"{datetime.date.today()}, {machine()}; {ARGS.customers:,} customers, {ARGS.rounds} rounds; "
         f"load average {os.getloadavg()[0]:.1f} before the first.\n")
     for kind, unit in (("query", "time, as a multiple of plain's (less is better)"),
@@ -473,6 +374,18 @@ def main(out):
         long_log(guard.server, out)
     if ARGS.growth:
         grow(plain, guard, out)
+
+
+def main(results):
+    wanted = [w for w in WORKLOADS if not ARGS.only or re.search(ARGS.only, w.script)]
+    if wanted:
+        speed(wanted, results.part("table"))
+    for size, name, measure in ((ARGS.erase, "erasure", erasure.measure), (ARGS.gdpr, "gdpr", gdpr.measure)):
+        if size:
+            out = results.part(name)
+            out(f"{datetime.date.today()}, {machine()}; {ARGS.rounds} rounds; "
+                f"load average {os.getloadavg()[0]:.1f} before the first.")
+            measure(ARGS, SERVERS, out)
 
 
 def one_backend(systems, out):
@@ -512,23 +425,50 @@ def arguments():
     parser.add_argument("--patience", type=float, default=3, help="a query that takes more seconds is asked twice")
     parser.add_argument("--limit", type=int, default=20, help="and given up after so many")
     parser.add_argument("--cache", default="256MB", help="privacy_guard.consent_cache_size")
-    parser.add_argument("--only", metavar="REGEX", help="the workloads whose script in bench/load matches")
+    parser.add_argument("--only", metavar="REGEX", help="of the workloads, those whose script in bench/load matches; '^$' for none")
     parser.add_argument("--log", type=int, nargs="?", const=10_000_000, default=0, metavar="RECORDS",
                         help="also who saw one subject, in an audit log of so many records")
+    parser.add_argument("--erase", type=int, nargs="?", const=1_000_000, default=0, metavar="ROWS",
+                        help="also the erasure of so many rows past their time")
+    parser.add_argument("--erase-load", type=int, default=1000, metavar="TPS", help="point selects beside it")
+    parser.add_argument("--gdpr", type=int, nargs="?", const=100_000, default=0, metavar="RECORDS",
+                        help="also a run like GDPRbench's, with so many records")
+    parser.add_argument("--operations", type=int, default=10_000, help="of each mix of it")
     parser.add_argument("--growth", type=int, nargs="?", const=1_000_000, default=0, metavar="SUBJECTS",
                         help="also with 10,000 up to this many subjects, and up to 10,000 purposes and rules")
     return parser.parse_args()
 
 
+class Results:
+    """Printed as they come; in the end RESULTS.md with the parts that were measured in place of the old ones."""
+
+    def __init__(self):
+        self.lines = {}
+
+    def part(self, name):
+        own = self.lines[name] = []
+
+        def out(line):
+            print(line, flush=True)
+            own.append(line + "\n")
+        return out
+
+    def write(self, path):
+        with open(os.path.join(HERE, "RESULTS.md"), encoding="utf8") as old:
+            head, *parts = re.split(r"^<!-- (\w+) -->\n", old.read(), flags=re.MULTILINE)
+        found = dict(zip(parts[::2], parts[1::2]))
+        found.update((name, "".join(lines).strip() + "\n\n") for name, lines in self.lines.items())
+        with open(path, "w", encoding="utf8") as new:
+            new.write(head + "".join(f"<!-- {name} -->\n{text}" for name, text in found.items()).rstrip() + "\n")
+
+
 if __name__ == "__main__":
     SERVERS = []
     ARGS = arguments()
-    with open(os.path.join(ARGS.root, "results.md"), "w", encoding="utf8") as results:
-        def both(line):
-            print(line, flush=True)
-            print(line, file=results, flush=True)
-        try:
-            main(both)
-        finally:
-            for started in SERVERS:
-                started.stop()
+    RESULTS = Results()
+    try:
+        main(RESULTS)
+        RESULTS.write(os.path.join(ARGS.root, "RESULTS.md"))
+    finally:
+        for started in SERVERS:
+            started.stop()

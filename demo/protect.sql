@@ -55,14 +55,21 @@ SELECT grant_purpose('customer_care', 'crm_app'), grant_purpose('billing', 'crm_
        grant_purpose('analytics', 'analyst'), grant_purpose('fraud_prevention', 'analyst'),
        grant_collection('marketing', 'crm_app'), grant_collection('analytics', 'crm_app');
 
--- 5. What customers decided so far. The CRM collects consent, so it brings the old ones in.
+-- 5. How long data may live (GDPR Art. 5(1)(e)). Offers to somebody who did not buy within half a year make no sense;
+-- calls and letters serve for a year and a half, and for advertising three months. Without effective_from, a duration
+-- would begin to count tomorrow.
+SELECT retain('leads', '6 months', since => 'created_at', effective_from => now()),
+       retain('interactions', '18 months', since => 'occurred_at', effective_from => now()),
+       retain('interactions', '3 months', since => 'occurred_at', purpose => 'marketing', effective_from => now());
+
+-- 6. What customers decided so far. The CRM collects consent, so it brings the old ones in.
 SET ROLE crm_app;
 SELECT import_consents('legacy_consents',
            '{"subject": "customer_id", "purpose": "purpose", "status": "state", "consent_type": "consent_type",
              "event_time": "obtained_at", "collection_method": "obtained_through"}');
 RESET ROLE;
 
--- 6. The purpose of each login. This is all that the clients need.
+-- 7. The purpose of each login. This is all that the clients need.
 ALTER ROLE crm_app SET privacy_guard.purpose = 'customer_care';
 ALTER ROLE mailer SET privacy_guard.purpose = 'marketing.email';
 ALTER ROLE analyst SET privacy_guard.purpose = 'analytics';

@@ -53,6 +53,17 @@ one()
 	psql -XqAt -U "$1" -v ON_ERROR_STOP=1 -c "$2" 2>/dev/null || echo refused
 }
 
+# until_true ROLE SQL: waits for at most ten seconds.
+until_true()
+{
+	for _ in {1..50}; do
+		[ "$(one "$1" "$2")" != t ] || return 0
+		sleep 0.2
+	done
+	echo "    ^^^ this did not happen in time: $2"
+	wrong=$((wrong + 1))
+}
+
 # A second session that stays open: its psql reads from one pipe and writes to another.
 open_session()
 {
@@ -258,6 +269,52 @@ rm -rf "$copy"
 
 say '' 'The log of the demo itself is whole:'
 verification t 'privacy_guard.verify_audit_log(:checkpoint, :public_key)'
+
+heading '12. Data whose time is over'
+say 'Leads may be kept for half a year. Most of those that the CRM had were older, so the eraser has been at work since it was told:'
+allowed dpo "SELECT relation, action, cutoff, backlog, rows_total, last_error FROM privacy_guard.retention_status ORDER BY relation::text;"
+say '' 'Three people left their cards at a fair, six months ago but for ten seconds. One of them sues us: what may be evidence has to stay.'
+sales='BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL privacy_guard.purpose = '"'sales'"';'
+fair=$(psql -XqAt -U crm_app -c 'BEGIN' -c "SET LOCAL privacy_guard.purpose = 'sales'" \
+	-c "INSERT INTO leads (first_name, last_name, email, region, source, status, score, created_at)
+	    SELECT name, 'Fair', lower(name) || '@fair.example', 'north', 'fair', 'new', 50, now() - interval '6 months' + interval '10 seconds'
+	      FROM unnest('{Ada,Ben,Cleo}'::text[]) AS name RETURNING id" -c 'COMMIT')
+mapfile -t lead <<< "$fair"
+allowed dpo "SELECT privacy_guard.place_hold('4 O 11/26', subject => '${lead[2]}', subject_category => 'lead', reason => 'claim for damages');"
+say '' 'Session 1 is the CRM, in one REPEATABLE READ transaction. The three are gone from it at their second:'
+count="SELECT count(*) FROM leads WHERE last_name = 'Fair';"
+open_session crm_app
+in_session "$sales"
+in_session "$count"
+[ "$answer" = 3 ] || { echo '    ^^^ this should be three'; wrong=$((wrong + 1)); }
+sleep 10
+in_session "$count"
+[ "$answer" = 0 ] || { echo '    ^^^ this should be none'; wrong=$((wrong + 1)); }
+in_session 'COMMIT;'
+close_session
+
+say '' 'A moment later two of them are gone from the disk as well, as the receipt says. The third is hidden, and kept:'
+receipts="privacy_guard.audit_records(kinds => '{retention}', since => '$began') WHERE relation = 'crm.leads' AND rows = 2"
+until_true auditor "SELECT count(*) > 0 FROM $receipts"
+allowed auditor "SELECT operation, relation, reason, rows, privacy_guard.cardinality(subjects) AS people, new FROM $receipts;"
+allowed oncall "SELECT privacy_guard.break_glass('demo: what is left of the fair?', '1 minute');" \
+	"SELECT id, first_name FROM crm.leads WHERE last_name = 'Fair';" 'SELECT privacy_guard.end_break_glass();'
+say '' 'The hold binds everybody:'
+refused crm_owner "DELETE FROM leads WHERE id = ${lead[2]};"
+refused postgres 'DROP TABLE leads;'
+say '' 'The suit is settled:'
+allowed dpo "SELECT privacy_guard.release_hold('4 O 11/26');"
+until_true auditor "SELECT count(*) > 0 FROM privacy_guard.audit_records(kinds => '{retention}', since => '$began') WHERE relation = 'crm.leads' AND rows = 1"
+
+heading '13. Somebody asks to be forgotten'
+forgotten=$(psql -XqAt -U crm_app -c 'SELECT max(customer_id) FROM tickets')
+say 'One call goes through all guarded tables; the receipt is in the log, too:'
+allowed dpo "SELECT jsonb_pretty(privacy_guard.erase_subject('$forgotten', 'letter of 3 May') - 'physical') AS receipt;"
+allowed crm_app "SELECT count(*) FROM customers WHERE id = $forgotten;"
+say '' 'The ledger keeps the proof of what was agreed and withdrawn, under a number that leads back to nobody. A list that was bought, or an old backup, must not bring them back:'
+refused crm_app "SELECT privacy_guard.record_consent('$forgotten', 'marketing.email');"
+say '' 'On the disk something remains for a while, and this is what removes it:'
+allowed dpo "SELECT * FROM privacy_guard.physical_remains('crm.customers');"
 
 if [ "$wrong" -gt 0 ]; then
 	printf '\n%s answers were not what they should be.\n' "$wrong"

@@ -26,6 +26,12 @@ SELECT count(*) > 4000 AS many, count(*) FILTER (WHERE s + p > at) AS not_ended,
        count(*) FILTER (WHERE EXISTS (SELECT FROM generate_series(s + interval '1 us', s + interval '4 days', '3 hours') later
                                        WHERE later + p <= at)) AS not_last_of_days
   FROM cutoff;
+-- What may be erased: nothing up to it is younger than the period, and one microsecond on something is.
+SELECT count(*) FILTER (WHERE safe > s) AS beyond, count(*) FILTER (WHERE safe < s) > 0 AS differs,
+       count(*) FILTER (WHERE safe < s AND safe + interval '1 us' + p <= at) AS not_last,
+       count(*) FILTER (WHERE EXISTS (SELECT FROM generate_series(safe - interval '4 days', safe, '1 hour') earlier
+                                       WHERE earlier + p > at)) AS too_young
+  FROM (SELECT *, privacy_guard_internal.duration_safe_cutoff(at, p) AS safe FROM cutoff WHERE p > '0') c;
 -- Dates of old, where leap years are counted on.
 SELECT at, privacy_guard_internal.duration_cutoff(at, p) FROM (VALUES
     (timestamptz '4000-03-31 BC', interval '1 mon'), ('4001-03-30 BC', '1 mon'), ('0001-01-01 BC', '4712 years'),

@@ -177,9 +177,33 @@ call_permits(FunctionCallInfo fcinfo, Judge *judge)
 	return columns_of_call_permit(fcinfo, judge);
 }
 
+/* Dates and times without a zone are in UTC. */
+static TimestampTz
+start_time(const Judge *judge, Datum start)
+{
+	DateADT date;
+
+	if (!judge->entry->start_is_date)
+		return DatumGetTimestampTz(start);
+	date = DatumGetDateADT(start);
+	if (DATE_NOT_FINITE(date))
+		return DATE_IS_NOEND(date) ? DT_NOEND : DT_NOBEGIN;
+	return (TimestampTz) date * USECS_PER_DAY;
+}
+
+static void
+note_erased(FunctionCallInfo fcinfo, Judge *judge)
+{
+	int start = FIRST_COLUMN_ARG + judge->start_column;
+
+	judge_note_erased(judge);
+	if (judge->start_column > 0 && !PG_ARGISNULL(start))
+		own_statement_add_start(judge->own, start_time(judge, PG_GETARG_DATUM(start)));
+}
+
 /* The row passes: its subjects are on record now, or when it leaves the scan. */
 static inline void
-let_pass(Judge *judge)
+let_pass(FunctionCallInfo fcinfo, Judge *judge)
 {
 	judge->in_hand = judge->at_scan;
 	if (likely(judge->at_scan))
@@ -187,7 +211,7 @@ let_pass(Judge *judge)
 	if (judge->entry->access != NULL)
 		judge_record(judge);
 	else if (judge->own != NULL)
-		judge_note_erased(judge);
+		note_erased(fcinfo, judge);
 }
 
 /* guard(internal, regclass, columns): once for each row of a scan. */
@@ -204,7 +228,7 @@ guard(PG_FUNCTION_ARGS)
 		if (!judge->entry->monitored)
 			PG_RETURN_BOOL(false);
 	}
-	let_pass(judge);
+	let_pass(fcinfo, judge);
 	PG_RETURN_BOOL(true);
 }
 
@@ -230,7 +254,7 @@ guard_conflict(PG_FUNCTION_ARGS)
 			             "privacy_guard.explain_access()."),
 			     errdenial(judge->entry->table->relid, "row")));
 	}
-	let_pass(judge);
+	let_pass(fcinfo, judge);
 	PG_RETURN_BOOL(true);
 }
 

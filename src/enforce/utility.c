@@ -41,6 +41,7 @@
 #include "policy/catalog.h"
 #include "policy/policy.h"
 #include "policy/verb.h"
+#include "retention/own_statement.h"
 #include "worker/database.h"
 
 #define UTILITY_PARAMS                                                                             \
@@ -534,6 +535,8 @@ process(UTILITY_PARAMS)
 
 	if (IsA(statement, VariableSetStmt))
 		warn_of_lost_setting((VariableSetStmt *) statement, context);
+	if (IsA(statement, ConstraintsSetStmt))
+		own_statement_check_deferring((ConstraintsSetStmt *) statement);
 	if (IsA(statement, FetchStmt))
 		cursor_check_fetch(((FetchStmt *) statement)->portalname);
 	if (IsA(statement, LockStmt) && policy_state() == POLICY_IN_FORCE && !verb_in_progress())

@@ -11,6 +11,7 @@
 
 #include "fmgr.h"
 #include "utils/datetime.h"
+#include "utils/fmgrprotos.h"
 
 #include "policy/duration.h"
 
@@ -19,6 +20,7 @@
 #define END_OF_DAYS (TIMESTAMP_END_JULIAN - POSTGRES_EPOCH_JDATE)
 
 PG_FUNCTION_INFO_V1(duration_cutoff_at);
+PG_FUNCTION_INFO_V1(duration_safe_cutoff_at);
 
 static int
 length_of_month(int year, int month)
@@ -85,6 +87,30 @@ duration_cutoff(TimestampTz at, const Interval *period)
 	return day * USECS_PER_DAY + (is_whole ? USECS_PER_DAY - 1 : time);
 }
 
+/* Days that a month may be longer than the one that it is carried to. */
+#define CARRIED_DAYS 3
+
+TimestampTz
+duration_safe_cutoff(TimestampTz at, const Interval *period)
+{
+	TimestampTz cutoff = duration_cutoff(at, period);
+	int64 last;
+
+	if (period->month == 0 || TIMESTAMP_NOT_FINITE(cutoff))
+		return cutoff;
+	last = duration_cutoff_date(cutoff);
+	for (int64 day = Max(last - CARRIED_DAYS, FIRST_DAY); day < last; day++)
+	{
+		TimestampTz end = DatumGetTimestamp(
+		    DirectFunctionCall2(timestamp_pl_interval, TimestampGetDatum(day * USECS_PER_DAY),
+		                        IntervalPGetDatum((Interval *) period)));
+
+		if (at - end < USECS_PER_DAY - 1)
+			return day * USECS_PER_DAY + Max(at - end, -1);
+	}
+	return cutoff;
+}
+
 DateADT
 duration_cutoff_date(TimestampTz cutoff)
 {
@@ -100,4 +126,11 @@ Datum
 duration_cutoff_at(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_TIMESTAMPTZ(duration_cutoff(PG_GETARG_TIMESTAMPTZ(0), PG_GETARG_INTERVAL_P(1)));
+}
+
+/* duration_safe_cutoff(at timestamptz, period interval) */
+Datum
+duration_safe_cutoff_at(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TIMESTAMPTZ(duration_safe_cutoff(PG_GETARG_TIMESTAMPTZ(0), PG_GETARG_INTERVAL_P(1)));
 }

@@ -16,6 +16,7 @@
 
 #include "access/table.h"
 #include "catalog/pg_type.h"
+#include "commands/trigger.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/array.h"
@@ -58,6 +59,15 @@ own_statement_settle(OwnStatement *own)
 	own->n_numbers = 0;
 }
 
+void
+own_statement_check_deferring(const ConstraintsSetStmt *statement)
+{
+	if (running != NULL && statement->deferred)
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+		                errmsg("constraints cannot be deferred while privacy_guard changes rows"),
+		                errhint("Take SET CONSTRAINTS out of the triggers of the table.")));
+}
+
 /* ---- as the owner ---- */
 
 static Oid
@@ -90,6 +100,45 @@ leave_owner(const Owner *was)
 {
 	SetUserIdAndSecContext(was->user, was->context);
 	verb_resume(was->depth);
+}
+
+/*
+ * Triggers that are deferred run when the transaction ends, as whoever ends it.  In a worker that
+ * is a superuser, and who erases by hand may be one.
+ */
+static bool
+leaves_nothing(const OwnStatement *own)
+{
+	return OidIsValid(own->erases) || MyBackendType == B_BG_WORKER;
+}
+
+static void
+fire_deferred(void)
+{
+	ConstraintsSetStmt all = {.type = T_ConstraintsSetStmt};
+
+	AfterTriggerSetState(&all);
+}
+
+/* What the invoker's transaction has deferred before is no business of the owner's. */
+static void
+fire_deferred_of_invoker(void)
+{
+	Oid invoker = verb_invoker();
+	Owner was;
+
+	GetUserIdAndSecContext(&was.user, &was.context);
+	was.depth = verb_suspend();
+	SetUserIdAndSecContext(invoker, was.context);
+	PG_TRY();
+	{
+		fire_deferred();
+	}
+	PG_FINALLY();
+	{
+		leave_owner(&was);
+	}
+	PG_END_TRY();
 }
 
 static SPIPlanPtr
@@ -139,6 +188,7 @@ execute(OwnStatement *own, Oid relid, const OwnCall *call)
 	SPIExecuteOptions options = {.dest = call->receiver};
 	SPIPlanPtr plan = call->plan;
 	CachedPlanSource *source;
+	bool changes;
 	int result;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
@@ -148,9 +198,12 @@ execute(OwnStatement *own, Oid relid, const OwnCall *call)
 		plan = prepare(call->sql, call->n_args, call->types);
 	source = linitial(SPI_plan_get_plan_sources(plan));
 	own->source = source->query_string;
-	if (changes_rows(source))
+	changes = changes_rows(source);
+	if (changes)
 		owner_code_check(relid);
 	result = SPI_execute_plan_extended(plan, &options);
+	if (changes && leaves_nothing(own))
+		fire_deferred();
 	if (result < 0)
 		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(result));
 	if (call->take != NULL)
@@ -164,6 +217,8 @@ own_statement_run(OwnStatement *own, Oid relid, const OwnCall *call)
 	Oid owner = owner_of(relid);
 	Owner was;
 
+	if (leaves_nothing(own))
+		fire_deferred_of_invoker();
 	own->outer = running;
 	own->source = NULL;
 	become_owner(&was, owner);
@@ -178,7 +233,7 @@ own_statement_run(OwnStatement *own, Oid relid, const OwnCall *call)
 		leave_owner(&was);
 	}
 	PG_END_TRY();
-	AtEOXact_GUC(true, was.guc_level);
+	AtEOXact_GUC(false, was.guc_level); /* what somebody's trigger has set, too */
 	own_statement_settle(own);
 }
 
@@ -204,7 +259,7 @@ own_statement_prepare(Oid relid, const char *sql, int n_args, Oid *types)
 		leave_owner(&was);
 	}
 	PG_END_TRY();
-	AtEOXact_GUC(true, was.guc_level);
+	AtEOXact_GUC(false, was.guc_level); /* what somebody's trigger has set, too */
 	return plan;
 }
 

@@ -267,13 +267,12 @@ COMMENT ON FUNCTION privacy_guard_internal.erase_assignments(privacy_guard.guard
 CREATE FUNCTION privacy_guard_internal.erase_at(
     guarded privacy_guard.guarded_table, member regclass, action text, masks jsonb, places text) RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT format(CASE action
-               WHEN 'delete' THEN 'DELETE FROM ONLY %1$s t WHERE t.ctid = ANY (%2$s) RETURNING t.%3$I'
-               WHEN 'pseudonymise' THEN 'UPDATE ONLY %1$s t SET %4$s WHERE t.ctid = ANY (%2$s) RETURNING NULL::date'
-               ELSE 'UPDATE ONLY %1$s t SET %4$s WHERE t.ctid = ANY (%2$s) RETURNING t.%3$I' END,
-           member, places, guarded.retention_start, privacy_guard_internal.erase_assignments(guarded, action, masks)) $$;
+    SELECT CASE action
+               WHEN 'delete' THEN format('DELETE FROM ONLY %s t WHERE t.ctid = ANY (%s)', member, places)
+               ELSE format('UPDATE ONLY %s t SET %s WHERE t.ctid = ANY (%s)', member,
+                           privacy_guard_internal.erase_assignments(guarded, action, masks), places) END $$;
 COMMENT ON FUNCTION privacy_guard_internal.erase_at(privacy_guard.guarded_table, regclass, text, jsonb, text) IS
-    'The statement that erases the rows of a member at certain places, and returns their starts; pseudonymise has put infinity there.';
+    'The statement that erases the rows of a member at certain places.';
 
 -- $1 to $2 are the starts, $3 the places to leave out.
 CREATE FUNCTION privacy_guard_internal.due_rows(
@@ -379,7 +378,7 @@ BEGIN
             arguments);
     END IF;
     RETURN (batch.rows, batch.first_start, batch.last_start, batch.subjects, batch.unnumbered,
-            batch.rows, CASE WHEN run.action <> 'pseudonymise' THEN batch.last_start END, '{}')::privacy_guard_internal.erased;
+            batch.rows, batch.last_start, '{}')::privacy_guard_internal.erased;
 EXCEPTION WHEN OTHERS THEN
     IF NOT privacy_guard_internal.is_about_row(SQLSTATE) THEN
         RAISE;
@@ -430,7 +429,7 @@ BEGIN
         RETURN NULL;
     END IF;
     EXECUTE format('LOCK TABLE ONLY %s IN SHARE MODE', partition);
-    content := privacy_guard_internal.erase_whole(guarded.relation, partition, format('SELECT t.%I FROM ONLY %s t', guarded.retention_start, partition));
+    content := privacy_guard_internal.erase_whole(guarded.relation, partition, format('SELECT FROM ONLY %s', partition));
     IF content.ready IS NULL OR content.withheld > 0 OR content.last_start > run.cutoff THEN
         RETURN NULL;
     END IF;

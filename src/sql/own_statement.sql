@@ -25,7 +25,7 @@ CREATE FUNCTION privacy_guard_internal.erase_whole(
     OUT subjects privacy_guard.subject_set, OUT unnumbered bigint, OUT withheld bigint)
     LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'erase_whole';
 COMMENT ON FUNCTION privacy_guard_internal.erase_whole(regclass, regclass, text) IS
-    'What a partition holds that is about to go as a whole: the statement selects the start of all its rows.';
+    'What a partition holds that is about to go as a whole: the statement selects all its rows.';
 
 CREATE FUNCTION privacy_guard_internal.erase_pick(relation regclass, member regclass, statement text, VARIADIC arguments text[])
     RETURNS jsonb

@@ -7,6 +7,11 @@ CREATE FUNCTION privacy_guard_internal.duration_cutoff(at timestamptz, period in
 COMMENT ON FUNCTION privacy_guard_internal.duration_cutoff(timestamptz, interval) IS
     'The last start whose sum with the period, in UTC, is not later than at; what begins then or earlier has ended.';
 
+CREATE FUNCTION privacy_guard_internal.duration_safe_cutoff(at timestamptz, period interval) RETURNS timestamptz
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'duration_safe_cutoff_at';
+COMMENT ON FUNCTION privacy_guard_internal.duration_safe_cutoff(timestamptz, interval) IS
+    'The greatest instant up to which everything has lived for the period by a given time, in UTC: what may be erased. Less than duration_cutoff() only near ends of months.';
+
 CREATE FUNCTION privacy_guard_internal.subject_link(guarded privacy_guard.guarded_table) RETURNS name[]
     LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
 $$ SELECT CASE WHEN guarded.subject_via IS NULL THEN guarded.subject_columns ELSE ARRAY[guarded.subject_via] END $$;
@@ -71,7 +76,7 @@ BEGIN
         ELSE privacy_guard_internal.endless_purpose(erasure_due.relation, at) END;
     IF kept_for IS NULL THEN
         -- One that is not in effect yet can only prolong.
-        SELECT min(privacy_guard_internal.duration_cutoff(at, d.period)) INTO cutoff
+        SELECT min(privacy_guard_internal.duration_safe_cutoff(at, d.period)) INTO cutoff
           FROM privacy_guard.retention d WHERE d.relation = erasure_due.relation;
     END IF;
     RETURN NEXT;
