@@ -16,6 +16,7 @@
 
 #include "access/table.h"
 #include "catalog/pg_type.h"
+#include "commands/trigger.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/array.h"
@@ -92,6 +93,32 @@ leave_owner(const Owner *was)
 	verb_resume(was->depth);
 }
 
+/*
+ * A security-restricted operation may not put triggers off, for who ends the transaction would run
+ * them.  So when rows are erased all constraints are immediate.  What the invoker's transaction has
+ * deferred before comes now, and is no business of the owner's.
+ */
+static void
+make_constraints_immediate(void)
+{
+	ConstraintsSetStmt all = {.type = T_ConstraintsSetStmt};
+	Oid invoker = verb_invoker();
+	Owner was;
+
+	GetUserIdAndSecContext(&was.user, &was.context);
+	was.depth = verb_suspend();
+	SetUserIdAndSecContext(invoker, was.context);
+	PG_TRY();
+	{
+		AfterTriggerSetState(&all);
+	}
+	PG_FINALLY();
+	{
+		leave_owner(&was);
+	}
+	PG_END_TRY();
+}
+
 static SPIPlanPtr
 prepare(const char *sql, int n_args, Oid *types)
 {
@@ -164,6 +191,8 @@ own_statement_run(OwnStatement *own, Oid relid, const OwnCall *call)
 	Oid owner = owner_of(relid);
 	Owner was;
 
+	if (OidIsValid(own->erases))
+		make_constraints_immediate();
 	own->outer = running;
 	own->source = NULL;
 	become_owner(&was, owner);
@@ -178,7 +207,7 @@ own_statement_run(OwnStatement *own, Oid relid, const OwnCall *call)
 		leave_owner(&was);
 	}
 	PG_END_TRY();
-	AtEOXact_GUC(true, was.guc_level);
+	AtEOXact_GUC(false, was.guc_level); /* what somebody's trigger has set, too */
 	own_statement_settle(own);
 }
 
@@ -204,7 +233,7 @@ own_statement_prepare(Oid relid, const char *sql, int n_args, Oid *types)
 		leave_owner(&was);
 	}
 	PG_END_TRY();
-	AtEOXact_GUC(true, was.guc_level);
+	AtEOXact_GUC(false, was.guc_level); /* what somebody's trigger has set, too */
 	return plan;
 }
 

@@ -314,6 +314,36 @@ unlike(slurp_file($node->logfile), qr/47110(0[1-9]|10)/, 'without the value');
 $node->safe_psql('postgres', "DROP TRIGGER refuse ON $_") for keys %errors;
 ok(goes($_, 10), "it is tried again: $_") for keys %errors;
 
+# ---- others' code: as the owner, and with nothing left over
+
+make_table('sly', 10);
+make_table('honest', 10);
+$node->safe_psql(
+	'postgres', q{
+	CREATE TABLE ran (relation text, as_whom name, lock_timeout text);
+	ALTER TABLE ran OWNER TO keeper;
+	CREATE FUNCTION note_ran() RETURNS trigger LANGUAGE plpgsql AS $$
+	BEGIN
+		INSERT INTO public.ran VALUES (TG_RELNAME, current_user, current_setting('lock_timeout'));
+		SET lock_timeout = '1h';
+		RETURN NULL;
+	END $$;
+	ALTER FUNCTION note_ran OWNER TO keeper;
+	CREATE CONSTRAINT TRIGGER ran AFTER DELETE ON sly DEFERRABLE INITIALLY DEFERRED
+		FOR EACH ROW EXECUTE FUNCTION note_ran();
+	CREATE TRIGGER ran AFTER DELETE ON honest EXECUTE FUNCTION note_ran()});
+retain('sly');
+ok(goes('sly', 10), 'a table with deferred triggers');
+retain('honest');
+ok(goes('honest', 10), 'and another');
+is($node->safe_psql('postgres', q{SELECT DISTINCT as_whom FROM ran}),
+	'keeper', 'triggers run as the owner, deferred ones too');
+is( $node->safe_psql(
+		'postgres',
+		q{SELECT DISTINCT lock_timeout FROM ran WHERE relation = 'honest'}),
+	'1s',
+	'what they set ends with the statement');
+
 # ---- no worker slots
 
 make_table('patient', 5000);
