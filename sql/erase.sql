@@ -84,21 +84,6 @@ SELECT privacy_guard.lift_restriction('4', subject_category => 'erase_customer')
 SELECT * FROM privacy_guard.run_retention('customers');
 SELECT * FROM regress_erase.receipts OFFSET 2;
 
--- Pseudonymised: the same value has the same pseudonym; the row stays guarded and is done.
-INSERT INTO visits VALUES (101, 101, '2020-01-01'), (102, 101, '2020-01-02'), (103, 103, '2030-01-01');
-ALTER TABLE visits ADD COLUMN visitor text, ADD COLUMN device uuid, ADD COLUMN plate varchar(20);
-UPDATE visits SET visitor = 'visitor ' || host, device = md5(host::text)::uuid, plate = 'plate ' || customer WHERE customer > 100;
-SELECT privacy_guard.retain('visits', '1 year', 'came', action => 'pseudonymise', effective_from => now(),
-                            masks => '{"visitor": "pseudonym", "device": "pseudonym", "plate": "prefix:5"}');
-DELETE FROM visits WHERE customer < 100;
-SELECT * FROM privacy_guard.run_retention('visits');
-SELECT customer, host, came, length(visitor), visitor LIKE 'visitor %' AS is_clear, plate, device = md5(host::text)::uuid AS same_device FROM visits ORDER BY customer;
-SELECT count(DISTINCT visitor), count(DISTINCT device) FROM visits WHERE customer < 103;
-SELECT * FROM privacy_guard.run_retention('visits');
-SELECT privacy_guard.pseudonym('visitor 101');
-DELETE FROM visits;
-INSERT INTO visits SELECT i, 10 - i, timestamptz '2020-01-01 UTC' + i * interval '1 day' FROM generate_series(1, 9) i;
-
 -- Masks that do not fit.
 SELECT privacy_guard.retain('customers', '1 year', 'left_on', action => 'anonymise', masks => '{"email": "year"}');
 SELECT privacy_guard.retain('customers', '1 year', 'left_on', action => 'anonymise', masks => '{"email": "pseudonym"}');

@@ -10,7 +10,6 @@
 
 #include "access/xlog.h"
 #include "access/xlogrecovery.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -18,11 +17,11 @@
 #include "pgtime.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
 #include "audit/checkpoint.h"
 #include "audit/ship.h"
+#include "audit/store.h"
 #include "audit/stored_tree.h"
 #include "guc.h"
 
@@ -202,7 +201,7 @@ stored_note(const StoredHead *head)
 	             "SELECT c.note FROM privacy_guard.audit_checkpoint c"
 	             " WHERE c.origin_id = $1 AND c.tree_size = $2",
 	             2, types, values, NULL);
-	return SPI_processed > 0 ? TextDatumGetCString(stored_column(0, 1)) : NULL;
+	return SPI_processed > 0 ? TextDatumGetCString(store_column(0, 1)) : NULL;
 }
 
 static void
@@ -267,7 +266,7 @@ new_note(const StoredHead *head, const TreeHash *root, TimestampTz time, int ele
 static bool
 lock_makers(bool wait)
 {
-	Oid table = get_relname_relid("audit_checkpoint", get_namespace_oid("privacy_guard", false));
+	Oid table = store_table("audit_checkpoint");
 
 	if (!wait)
 		return ConditionalLockRelationOid(table, ShareRowExclusiveLock);

@@ -66,15 +66,6 @@ begin_origin(const char *reason)
 /* ---- how far ---- */
 
 static bool
-load_frontier(TreeFrontier *frontier, int64 size, Datum stored)
-{
-	bytea *bytes = DatumGetByteaPP(stored);
-
-	return size >= 0 &&
-	       tree_frontier_load(frontier, size, VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
-}
-
-static bool
 read_last_segment(LogEnd *end)
 {
 	static SPIPlanPtr plan = NULL;
@@ -88,7 +79,8 @@ read_last_segment(LogEnd *end)
 	        1, types, values, SPI_OK_SELECT) == 0)
 		return true;
 	end->sealed_at = DatumGetTimestampTz(store_column(0, 3));
-	return load_frontier(&end->frontier, DatumGetInt64(store_column(0, 1)), store_column(0, 2));
+	return store_load_frontier(&end->frontier, DatumGetInt64(store_column(0, 1)),
+	                           store_column(0, 2));
 }
 
 /* Everything may have been pruned. */
@@ -107,7 +99,7 @@ read_pruned(LogEnd *end)
 		return true;
 	size = DatumGetInt64(store_column(0, 1));
 	return size <= (int64) end->frontier.size ||
-	       load_frontier(&end->frontier, size, store_column(0, 2));
+	       store_load_frontier(&end->frontier, size, store_column(0, 2));
 }
 
 /* Has a larger tree been signed?  Then two trees would go by one name. */

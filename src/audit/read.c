@@ -26,8 +26,6 @@
 #include "types/roaring_format.h"
 #include "types/subject_set.h"
 
-#define UNIX_EPOCH_OFFSET ((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
-
 /* The columns of log_record after the number of the leaf and before the record itself. */
 typedef enum ColumnForm
 {
@@ -386,11 +384,11 @@ form_json(const RecordValue *value, Datum *out)
 }
 
 static bool
-form_time(int64 unix_time, Datum *out)
+form_time(const RecordValue *value, Datum *out)
 {
 	TimestampTz time;
 
-	if (pg_sub_s64_overflow(unix_time, UNIX_EPOCH_OFFSET, &time) || !IS_VALID_TIMESTAMP(time))
+	if (!record_value_time(value, &time))
 		return false;
 	*out = TimestampTzGetDatum(time);
 	return true;
@@ -445,7 +443,7 @@ form_value(ColumnForm form, const RecordValue *value, Datum *out)
 			return form_name(value->number <= INT_MAX ? record_outcome_name(value->number) : NULL,
 			                 out);
 		case FORM_TIME:
-			return form_time((int64) value->number, out);
+			return form_time(value, out);
 		case FORM_INTEGER:
 			*out = Int32GetDatum((int32) value->number);
 			return value->number <= PG_INT32_MAX;

@@ -6,6 +6,7 @@
  */
 #include "postgres.h"
 
+#include "common/int.h"
 #include "utils/timestamp.h"
 
 #include "audit/record.h"
@@ -17,8 +18,6 @@
 #define CBOR_TEXT 3
 #define CBOR_ARRAY 4
 #define CBOR_MAP 5
-
-#define UNIX_EPOCH_OFFSET ((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
 
 static const char *const kind_names[] = {
     [RECORD_ACCESS] = "access",       [RECORD_DENIAL] = "denial",
@@ -377,6 +376,18 @@ next_head(const uint8 *at, uint64 *number)
 
 	(void) read_head(&reader, &major, number);
 	return reader.at;
+}
+
+bool
+record_value_time(const RecordValue *value, TimestampTz *time)
+{
+	int64 result;
+
+	if (pg_sub_s64_overflow((int64) value->number, UNIX_EPOCH_OFFSET, &result) ||
+	    !IS_VALID_TIMESTAMP(result))
+		return false;
+	*time = result;
+	return true;
 }
 
 void

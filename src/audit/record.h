@@ -12,6 +12,9 @@
 
 #include "datatype/timestamp.h"
 
+/* What FIELD_TIME is ahead of a TimestampTz. */
+#define UNIX_EPOCH_OFFSET ((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
+
 typedef enum RecordKind
 {
 	RECORD_ACCESS = 1,
@@ -154,6 +157,9 @@ typedef struct RecordFields
  * reads past length.  Texts are not looked into.
  */
 extern bool record_parse(const void *bytes, Size length, RecordFields *out);
+
+/* A parsed FIELD_TIME; false when no clock can have said so. */
+extern bool record_value_time(const RecordValue *value, TimestampTz *time);
 
 /* The next element of a parsed array of numbers or of texts.  Start with *at = value->data. */
 extern void record_next_number(const uint8 **at, uint64 *number);

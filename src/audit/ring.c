@@ -201,15 +201,10 @@ want_writer(void)
 static void
 ask_for_writer_or_room(void)
 {
-	RingPosition head;
-
 	if (ring->closed)
 		refuse_closed();
 	if (is_served())
-	{
-		head = audit_ring_head();
-		wish(head);
-	}
+		wish(audit_ring_head_of(ring));
 	else
 		want_writer();
 }
@@ -393,17 +388,6 @@ audit_ring_pushed(void)
 	return pushed;
 }
 
-static RingPosition
-head_of(AuditRing *of)
-{
-	RingPosition head;
-
-	LWLockAcquire(&of->lock, LW_SHARED);
-	head = of->head;
-	LWLockRelease(&of->lock);
-	return head;
-}
-
 RingPosition
 audit_ring_head(void)
 {
@@ -411,10 +395,10 @@ audit_ring_head(void)
 	RingPosition head;
 
 	if (ring != NULL)
-		return head_of(ring);
+		return audit_ring_head_of(ring);
 	LWLockAcquire(&audit_rings->lock, LW_SHARED);
 	mine = audit_ring_find(MyDatabaseId);
-	head = mine ? head_of(mine) : 0;
+	head = mine ? audit_ring_head_of(mine) : 0;
 	LWLockRelease(&audit_rings->lock);
 	return head;
 }

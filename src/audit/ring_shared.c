@@ -75,6 +75,17 @@ audit_ring_bytes(const AuditRing *ring)
 	return bytes + (ring - audit_rings->ring) * audit_ring_size();
 }
 
+RingPosition
+audit_ring_head_of(AuditRing *ring)
+{
+	RingPosition head;
+
+	LWLockAcquire(&ring->lock, LW_SHARED);
+	head = ring->head;
+	LWLockRelease(&ring->lock);
+	return head;
+}
+
 uint64
 audit_ring_pending(const AuditRing *ring)
 {

@@ -88,6 +88,9 @@ extern AuditRing *audit_ring_assign(Oid database);
 /* Is somebody keeping the writer away?  The caller holds AuditRings.lock. */
 extern bool audit_hold_exists_locked(Oid database);
 
+/* Where the next message goes, by a look of its own under the ring's lock. */
+extern RingPosition audit_ring_head_of(AuditRing *ring);
+
 /* What is in the ring and not yet durable.  The caller holds its lock. */
 extern uint64 audit_ring_pending(const AuditRing *ring);
 

@@ -217,21 +217,10 @@ audit_ring_durable(void)
 	return pg_atomic_read_u64(&ring->durable);
 }
 
-static RingPosition
-head(void)
-{
-	RingPosition result;
-
-	LWLockAcquire(&ring->lock, LW_SHARED);
-	result = ring->head;
-	LWLockRelease(&ring->lock);
-	return result;
-}
-
 bool
 audit_ring_is_empty(void)
 {
-	return head() == audit_ring_durable();
+	return audit_ring_head_of(ring) == audit_ring_durable();
 }
 
 static void
@@ -269,7 +258,7 @@ audit_ring_read(RingPosition *position)
 	AuditMessage message;
 
 	if (at >= readable)
-		readable = head();
+		readable = audit_ring_head_of(ring);
 	if (at >= readable)
 		return NULL;
 	copy_out(at, &message, sizeof(message));

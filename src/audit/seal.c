@@ -8,7 +8,6 @@
 #include "postgres.h"
 
 #include "common/cryptohash.h"
-#include "common/int.h"
 #include "common/sha2.h"
 #include "port/pg_bswap.h"
 #include "utils/builtins.h"
@@ -28,12 +27,8 @@
 #include "types/roaring_format.h"
 #include "types/subject_set.h"
 
-#define UNIX_EPOCH_OFFSET ((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
-
 /* Numbers are put into the union of a batch by so many. */
 #define PENDING_NUMBERS 1024
-
-#define MARK_SIZE 8
 
 /* The kinds of records that the column kinds has a bit for. */
 #define MAX_KIND 30
@@ -245,12 +240,12 @@ unite_subjects(const RecordValue *value)
 static TimestampTz
 time_of(const RecordFields *fields)
 {
-	int64 unix_time = (int64) fields->value[FIELD_TIME].number;
-	int64 time;
+	const RecordValue *value = &fields->value[FIELD_TIME];
+	TimestampTz time;
 
-	if (pg_sub_s64_overflow(unix_time, UNIX_EPOCH_OFFSET, &time) || !IS_VALID_TIMESTAMP(time))
-		return unix_time < 0 ? MIN_TIMESTAMP : END_TIMESTAMP - 1;
-	return time;
+	if (record_value_time(value, &time))
+		return time;
+	return (int64) value->number < 0 ? MIN_TIMESTAMP : END_TIMESTAMP - 1;
 }
 
 static bool
@@ -270,7 +265,7 @@ add_leaf(const uint8 *record, Size length, const RecordFields *fields)
 	TreeHash node;
 
 	tree_leaf_hash(record, length, &leaf);
-	appendBinaryStringInfo(&segment.marks, (const char *) leaf.byte, MARK_SIZE);
+	appendBinaryStringInfo(&segment.marks, (const char *) leaf.byte, SEGMENT_MARK_SIZE);
 	if (tree_append(&tip.frontier, &leaf, &node))
 		appendBinaryStringInfo(&segment.nodes, (const char *) node.byte, TREE_HASH_SIZE);
 	unite_subjects(&fields->value[FIELD_SUBJECTS]);

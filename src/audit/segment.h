@@ -14,6 +14,9 @@
 #define SEGMENT_MAX_LEAVES 16384
 #define SEGMENT_MAX_BYTES (4 * 1024 * 1024)
 
+/* Of each leaf hash, column marks has so many bytes. */
+#define SEGMENT_MARK_SIZE 8
+
 /* Half of that is not merged with more, and so gets into the index of subjects. */
 static inline bool
 segment_is_large(int64 leaves, Size bytes)

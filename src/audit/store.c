@@ -1,6 +1,6 @@
 /*
  * store.c
- *		Rows of the audit log's own tables, found and written without SQL.
+ *		Rows of the audit log's own tables, found and written.
  *
  * Only the audit writer of the database inserts, so there is nothing to be locked beyond the tables
  * themselves.
@@ -18,12 +18,12 @@
 
 #include "audit/store.h"
 
-Oid
-store_table(const char *name)
+static Oid
+table_of(const char *schema, const char *name, bool missing_ok)
 {
-	Oid relid = get_relname_relid(name, get_namespace_oid("privacy_guard", false));
+	Oid relid = get_relname_relid(name, get_namespace_oid(schema, false));
 
-	if (!OidIsValid(relid))
+	if (!OidIsValid(relid) && !missing_ok)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 		                errmsg("table \"%s\" of privacy_guard is missing", name),
 		                errhint("Restore the extension's objects from a backup.")));
@@ -31,15 +31,15 @@ store_table(const char *name)
 }
 
 Oid
+store_table(const char *name)
+{
+	return table_of("privacy_guard", name, false);
+}
+
+Oid
 store_internal_table(const char *name, bool missing_ok)
 {
-	Oid relid = get_relname_relid(name, get_namespace_oid("privacy_guard_internal", false));
-
-	if (!OidIsValid(relid) && !missing_ok)
-		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-		                errmsg("table \"%s\" of privacy_guard is missing", name),
-		                errhint("Restore the extension's objects from a backup.")));
-	return relid;
+	return table_of("privacy_guard_internal", name, missing_ok);
 }
 
 void
@@ -70,18 +70,23 @@ store_insert(Oid relid, const Datum *values)
 	CommandCounterIncrement();
 }
 
+SPIPlanPtr
+store_plan(SPIPlanPtr *plan, const char *sql, int n, Oid *types)
+{
+	SPIPlanPtr prepared;
+
+	if (*plan != NULL)
+		return *plan;
+	prepared = SPI_prepare(sql, n, types);
+	if (prepared == NULL || SPI_keepplan(prepared) != 0)
+		elog(ERROR, "could not prepare a statement of the audit log");
+	return *plan = prepared;
+}
+
 uint64
 store_query(SPIPlanPtr *plan, const char *sql, int n, Oid *types, Datum *values, int expected)
 {
-	if (*plan == NULL)
-	{
-		SPIPlanPtr prepared = SPI_prepare(sql, n, types);
-
-		if (prepared == NULL || SPI_keepplan(prepared) != 0)
-			elog(ERROR, "could not prepare a statement of the audit writer");
-		*plan = prepared;
-	}
-	if (SPI_execute_plan(*plan, values, NULL, false, 0) != expected)
+	if (SPI_execute_plan(store_plan(plan, sql, n, types), values, NULL, false, 0) != expected)
 		elog(ERROR, "a statement of the audit writer had an unexpected result");
 	return SPI_processed;
 }
@@ -95,4 +100,13 @@ store_column(uint64 row, int column)
 	if (isnull)
 		elog(ERROR, "column %d of the audit log is null", column);
 	return value;
+}
+
+bool
+store_load_frontier(TreeFrontier *frontier, int64 size, Datum stored)
+{
+	bytea *bytes = DatumGetByteaPP(stored);
+
+	return size >= 0 &&
+	       tree_frontier_load(frontier, size, VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
 }

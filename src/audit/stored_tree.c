@@ -19,6 +19,7 @@
 
 #include "audit/proof.h"
 #include "audit/segment.h"
+#include "audit/store.h"
 #include "audit/stored_tree.h"
 
 /* What a proof has read of one segment. Records are read when a leaf of it is asked for. */
@@ -67,27 +68,8 @@ stored_end(void)
 void
 stored_query(SPIPlanPtr *plan, const char *sql, int n, Oid *types, Datum *values, const char *nulls)
 {
-	if (*plan == NULL)
-	{
-		SPIPlanPtr prepared = SPI_prepare(sql, n, types);
-
-		if (prepared == NULL || SPI_keepplan(prepared) != 0)
-			elog(ERROR, "could not prepare a query of the audit log");
-		*plan = prepared;
-	}
-	if (SPI_execute_plan(*plan, values, nulls, true, 0) != SPI_OK_SELECT)
+	if (SPI_execute_plan(store_plan(plan, sql, n, types), values, nulls, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not query the audit log");
-}
-
-Datum
-stored_column(uint64 row, int column)
-{
-	bool isnull;
-	Datum value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &isnull);
-
-	if (isnull)
-		elog(ERROR, "column %d is null", column);
-	return value;
 }
 
 static void
@@ -101,10 +83,7 @@ damaged(int64 leaf)
 static void
 load_frontier(TreeFrontier *frontier, int64 size, Datum value)
 {
-	bytea *bytes = DatumGetByteaPP(value);
-
-	if (size < 0 ||
-	    !tree_frontier_load(frontier, size, VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes)))
+	if (!store_load_frontier(frontier, size, value))
 		damaged(size);
 }
 
@@ -121,9 +100,9 @@ stored_head(const int32 *origin_id, StoredHead *out)
 	             1, types, values, origin_id ? " " : "n");
 	if (SPI_processed == 0)
 		return false;
-	out->origin_id = DatumGetInt32(stored_column(0, 1));
-	out->origin = TextDatumGetCString(stored_column(0, 2));
-	load_frontier(&out->frontier, DatumGetInt64(stored_column(0, 3)), stored_column(0, 4));
+	out->origin_id = DatumGetInt32(store_column(0, 1));
+	out->origin = TextDatumGetCString(store_column(0, 2));
+	load_frontier(&out->frontier, DatumGetInt64(store_column(0, 3)), store_column(0, 4));
 	return true;
 }
 
@@ -140,7 +119,7 @@ read_pruned(StoredTree *tree)
 	             " WHERE p.origin_id = $1 ORDER BY p.tree_size DESC LIMIT 1",
 	             1, types, values, NULL);
 	if (SPI_processed > 0)
-		load_frontier(&tree->pruned, DatumGetInt64(stored_column(0, 1)), stored_column(0, 2));
+		load_frontier(&tree->pruned, DatumGetInt64(store_column(0, 1)), store_column(0, 2));
 }
 
 static StoredSegment *
@@ -160,12 +139,12 @@ read_segment(StoredTree *tree, int64 leaf)
 	             2, types, values, NULL);
 	if (SPI_processed == 0)
 		damaged(leaf);
-	segment->first = segment->at_leaf = DatumGetInt64(stored_column(0, 1));
-	segment->end = DatumGetInt64(stored_column(0, 2));
-	nodes = DatumGetByteaPCopy(stored_column(0, 3));
+	segment->first = segment->at_leaf = DatumGetInt64(store_column(0, 1));
+	segment->end = DatumGetInt64(store_column(0, 2));
+	nodes = DatumGetByteaPCopy(store_column(0, 3));
 	segment->node = (const TreeHash *) VARDATA(nodes);
 	segment->n_nodes = (VARSIZE(nodes) - VARHDRSZ) / TREE_HASH_SIZE;
-	load_frontier(&segment->frontier, segment->end, stored_column(0, 4));
+	load_frontier(&segment->frontier, segment->end, store_column(0, 4));
 	if (segment->end <= leaf)
 		damaged(leaf);
 	return segment;
@@ -201,7 +180,7 @@ read_records(StoredTree *tree, StoredSegment *segment)
 	             2, types, values, NULL);
 	if (SPI_processed == 0)
 		damaged(segment->first);
-	segment->records = DatumGetByteaPCopy(stored_column(0, 1));
+	segment->records = DatumGetByteaPCopy(store_column(0, 1));
 }
 
 /* ---- subtrees ---- */

@@ -37,7 +37,4 @@ extern bool stored_head(const int32 *origin_id, StoredHead *out);
 extern void stored_query(SPIPlanPtr *plan, const char *sql, int n, Oid *types, Datum *values,
                          const char *nulls);
 
-/* A column of row number row of the last query; a null is an error. */
-extern Datum stored_column(uint64 row, int column);
-
 #endif

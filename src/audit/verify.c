@@ -21,12 +21,11 @@
 
 #include "audit/record.h"
 #include "audit/segment.h"
+#include "audit/store.h"
 #include "audit/stored_tree.h"
 #include "audit/verify.h"
 
 #define SEGMENTS_AT_ONCE 32 /* their large columns are read one by one */
-#define MARK_SIZE 8
-#define UNIX_EPOCH_OFFSET ((uint64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
 
 typedef struct WalkedSegment
 {
@@ -108,9 +107,10 @@ static bool
 is_astray(const WalkedSegment *s, const RecordFields *fields)
 {
 	uint64 kind = fields->value[FIELD_KIND].number;
-	TimestampTz time = (int64) (fields->value[FIELD_TIME].number - UNIX_EPOCH_OFFSET);
+	TimestampTz time;
 
-	return kind > 30 || (s->kinds >> kind & 1) == 0 || time < s->first_time ||
+	return kind > 30 || (s->kinds >> kind & 1) == 0 ||
+	       !record_value_time(&fields->value[FIELD_TIME], &time) || time < s->first_time ||
 	       time > s->last_time || !verify_subjects_within(s->subjects, fields);
 }
 
@@ -140,13 +140,14 @@ static void
 check_record(Verification *v, WalkedSegment *s, int32 n, const uint8 *record, Size length)
 {
 	int64 leaf = s->first + n;
-	const char *mark = VARDATA_ANY(s->marks) + (Size) n * MARK_SIZE;
+	const char *mark = VARDATA_ANY(s->marks) + (Size) n * SEGMENT_MARK_SIZE;
 	TreeHash hash;
 	TreeHash node;
 
 	tree_leaf_hash(record, length, &hash);
-	if (s->first_unmarked < 0 && ((Size) (n + 1) * MARK_SIZE > VARSIZE_ANY_EXHDR(s->marks) ||
-	                              memcmp(mark, &hash, MARK_SIZE) != 0))
+	if (s->first_unmarked < 0 &&
+	    ((Size) (n + 1) * SEGMENT_MARK_SIZE > VARSIZE_ANY_EXHDR(s->marks) ||
+	     memcmp(mark, &hash, SEGMENT_MARK_SIZE) != 0))
 		s->first_unmarked = leaf;
 	if (s->first_unmarked < 0)
 		check_content(v, s, leaf, record, length);
@@ -269,17 +270,17 @@ verify_segment(Verification *v, WalkedSegment *s)
 static void
 read_segment(uint64 row, WalkedSegment *s)
 {
-	s->first = DatumGetInt64(stored_column(row, 1));
-	s->leaves = DatumGetInt32(stored_column(row, 2));
-	s->sealed_at = DatumGetTimestampTz(stored_column(row, 3));
-	s->first_time = DatumGetTimestampTz(stored_column(row, 4));
-	s->last_time = DatumGetTimestampTz(stored_column(row, 5));
-	s->kinds = DatumGetInt32(stored_column(row, 6));
-	s->records = DatumGetByteaPP(stored_column(row, 7));
-	s->marks = DatumGetByteaPP(stored_column(row, 8));
-	s->nodes = DatumGetByteaPP(stored_column(row, 9));
-	s->frontier = DatumGetByteaPP(stored_column(row, 10));
-	s->subjects = verify_subjects_open(stored_column(row, 11));
+	s->first = DatumGetInt64(store_column(row, 1));
+	s->leaves = DatumGetInt32(store_column(row, 2));
+	s->sealed_at = DatumGetTimestampTz(store_column(row, 3));
+	s->first_time = DatumGetTimestampTz(store_column(row, 4));
+	s->last_time = DatumGetTimestampTz(store_column(row, 5));
+	s->kinds = DatumGetInt32(store_column(row, 6));
+	s->records = DatumGetByteaPP(store_column(row, 7));
+	s->marks = DatumGetByteaPP(store_column(row, 8));
+	s->nodes = DatumGetByteaPP(store_column(row, 9));
+	s->frontier = DatumGetByteaPP(store_column(row, 10));
+	s->subjects = verify_subjects_open(store_column(row, 11));
 }
 
 static void
@@ -326,7 +327,7 @@ begin_origin(Verification *v)
 	static SPIPlanPtr plan = NULL;
 	Oid types[] = {INT4OID};
 	Datum values[] = {Int32GetDatum(v->origin_id)};
-	bytea *frontier;
+	bytea *stored_root;
 	TreeHash root;
 
 	v->findings = NIL;
@@ -342,14 +343,12 @@ begin_origin(Verification *v)
 	             1, types, values, NULL);
 	if (SPI_processed == 0)
 		return;
-	v->first = DatumGetInt64(stored_column(0, 1));
-	frontier = DatumGetByteaPP(stored_column(0, 2));
-	v->follows =
-	    tree_frontier_load(&v->tree, v->first, VARDATA_ANY(frontier), VARSIZE_ANY_EXHDR(frontier));
+	v->first = DatumGetInt64(store_column(0, 1));
+	v->follows = store_load_frontier(&v->tree, v->first, store_column(0, 2));
 	tree_root(&v->tree, &root);
-	frontier = DatumGetByteaPP(stored_column(0, 3));
-	if (!v->follows || VARSIZE_ANY_EXHDR(frontier) != TREE_HASH_SIZE ||
-	    memcmp(VARDATA_ANY(frontier), &root, TREE_HASH_SIZE) != 0)
+	stored_root = DatumGetByteaPP(store_column(0, 3));
+	if (!v->follows || VARSIZE_ANY_EXHDR(stored_root) != TREE_HASH_SIZE ||
+	    memcmp(VARDATA_ANY(stored_root), &root, TREE_HASH_SIZE) != 0)
 		verify_report(v, v->first, "Table privacy_guard.audit_prune was changed.",
 		              "what is kept of the pruned records does not give their root");
 	v->tree.size = v->first;

@@ -11,6 +11,7 @@
 #include "executor/spi.h"
 #include "utils/builtins.h"
 
+#include "audit/store.h"
 #include "audit/stored_tree.h"
 #include "audit/verify.h"
 
@@ -70,14 +71,14 @@ next_stored(Verification *v)
 	head->waiting = SPI_processed > 0;
 	if (head->waiting)
 	{
-		head->said.tree_size = DatumGetInt64(stored_column(0, 1));
-		root = DatumGetByteaPP(stored_column(0, 2));
-		head->said.timeline = (uint32) DatumGetInt32(stored_column(0, 3));
+		head->said.tree_size = DatumGetInt64(store_column(0, 1));
+		root = DatumGetByteaPP(store_column(0, 2));
+		head->said.timeline = (uint32) DatumGetInt32(store_column(0, 3));
 		head->said.system_identifier = GetSystemIdentifier();
 		memset(&head->said.root, 0, TREE_HASH_SIZE);
 		if (VARSIZE_ANY_EXHDR(root) == TREE_HASH_SIZE)
 			memcpy(&head->said.root, VARDATA_ANY(root), TREE_HASH_SIZE);
-		note = TextDatumGetCString(stored_column(0, 4));
+		note = TextDatumGetCString(store_column(0, 4));
 		check_stored(v, head->said.tree_size, &head->said.root, note);
 		pfree(note);
 	}
@@ -203,7 +204,7 @@ pass_brought(Verification *v)
 	             2, types, values, NULL);
 	if (SPI_processed > 0)
 	{
-		bytea *root = DatumGetByteaPP(stored_column(0, 1));
+		bytea *root = DatumGetByteaPP(store_column(0, 1));
 
 		agrees = VARSIZE_ANY_EXHDR(root) == TREE_HASH_SIZE &&
 		         memcmp(VARDATA_ANY(root), &v->brought.said.root, TREE_HASH_SIZE) == 0;

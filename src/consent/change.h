@@ -15,6 +15,13 @@ extern bool change_is_own(void);
 /* Goes up with each such change, and never down within a transaction. */
 extern uint64 change_own_count;
 
+/* Let every reader of this backend ask anew: time has passed since it did. */
+static inline void
+change_forget_lines(void)
+{
+	change_own_count++;
+}
+
 /* The same, of changes that may have taken a permission away. */
 extern uint64 change_own_strict_count(void);
 

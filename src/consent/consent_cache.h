@@ -9,15 +9,11 @@
 
 #include "datatype/timestamp.h"
 #include "policy/decision.h"
+#include "policy/subject_key.h"
 #include "port/atomics.h"
 
 /* Neighbouring integer keys share a line; a uuid or text key has one of its own. */
 #define CACHE_LINE_SUBJECTS 8
-
-typedef struct SubjectKey
-{
-	uint64 word[2];
-} SubjectKey;
 
 /* What a line is about. */
 typedef struct CacheTag

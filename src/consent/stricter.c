@@ -46,6 +46,9 @@ stricter_decision(const ConsentDecision *before, const ConsentDecision *after)
 		return before == NULL || consent_compare_decisions(before, after) != 0;
 	if (before == NULL || !CONSENT_IS_POSITIVE(before->status))
 		return false;
+	/* On record now, but time had ended it before. */
+	if (after->status == CONSENT_EXPIRED && after->event_time >= before->valid_until)
+		return false;
 	return !CONSENT_IS_POSITIVE(after->status) || after->type < before->type ||
 	       after->version != before->version || after->valid_until < before->valid_until ||
 	       after->event_time > before->event_time;

@@ -10,8 +10,6 @@
 #include "access/htup_details.h"
 #include "access/stratnum.h"
 #include "access/xact.h"
-#include "common/cryptohash.h"
-#include "common/sha2.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -22,15 +20,12 @@
 #include "types/consent.h"
 #include "types/purpose_set.h"
 
-/* Text keys up to this length are their own cache key. */
-#define INLINE_KEY_LENGTH (sizeof(SubjectKey) - 1)
-
 /* Of an exempt execution, which asks for nothing but numbers. */
 static const Purpose no_purpose = {.path = "", .known = true};
 
 void
 subject_reader_init(SubjectReader *reader, const Purpose *purpose, int32 category, KeyKind key_kind,
-                    TimestampTz now)
+                    const TimestampTz *now)
 {
 	memset(reader, 0, sizeof(*reader));
 	reader->purpose = purpose != NULL ? purpose : &no_purpose;
@@ -40,40 +35,21 @@ subject_reader_init(SubjectReader *reader, const Purpose *purpose, int32 categor
 	reader->counter = consent_change_counter(0); /* differs from the empty line's */
 }
 
-SubjectKey
-subject_key_text(const char *text, int length)
-{
-	unsigned char bytes[sizeof(SubjectKey)] = {0};
-	SubjectKey key;
-
-	if (length <= (int) INLINE_KEY_LENGTH)
-	{
-		memcpy(bytes, text, length);
-		bytes[INLINE_KEY_LENGTH] = (unsigned char) length;
-	}
-	else
-	{
-		uint8 digest[PG_SHA256_DIGEST_LENGTH];
-		pg_cryptohash_ctx *sha = pg_cryptohash_create(PG_SHA256);
-
-		if (sha == NULL || pg_cryptohash_init(sha) < 0 ||
-		    pg_cryptohash_update(sha, (const uint8 *) text, length) < 0 ||
-		    pg_cryptohash_final(sha, digest, sizeof(digest)) < 0)
-			elog(ERROR, "could not compute the digest of a subject key");
-		pg_cryptohash_free(sha);
-		memcpy(bytes, digest, INLINE_KEY_LENGTH);
-		bytes[INLINE_KEY_LENGTH] = 0xff;
-	}
-	memcpy(&key, bytes, sizeof(key));
-	return key;
-}
-
 /* ---- reading the tables ---- */
+
+/* What is asked about one row of subject_state. */
+typedef struct StateQuestion
+{
+	const Purpose *purpose;
+	TimestampTz now;
+	SubjectFacts facts;
+	TimestampTz changes_at;
+} StateQuestion;
 
 static void
 basis_row(HeapTuple tuple, TupleDesc desc, void *arg)
 {
-	SubjectReader *reader = arg;
+	StateQuestion *question = arg;
 	bool isnull;
 	char *purpose = catalog_text(tuple, desc, BASIS_PURPOSE);
 	size_t length = strlen(purpose);
@@ -81,32 +57,27 @@ basis_row(HeapTuple tuple, TupleDesc desc, void *arg)
 	    DatumGetTimestampTz(catalog_column(tuple, desc, BASIS_VALID_UNTIL, &isnull));
 	int basis = catalog_enum_position(
 	    DatumGetObjectId(catalog_column(tuple, desc, BASIS_LEGAL_BASIS, &isnull)));
-	const char *path = reader->purpose->path;
+	const char *path = question->purpose->path;
 
 	/* Recorded for this purpose or one above it. */
 	if (strncmp(path, purpose, length) != 0 || (path[length] != '\0' && path[length] != '.') ||
-	    until <= reader->now)
+	    until <= question->now)
 		return;
-	reader->line.facts[0] |= FACT_BASIS(basis);
-	reader->line.changes_at = Min(reader->line.changes_at, until);
+	question->facts |= FACT_BASIS(basis);
+	question->changes_at = Min(question->changes_at, until);
 }
 
-/* Needs its own pass, because a scan cannot start another under its callback's memory. */
-static SubjectFacts
-recorded_bases(SubjectReader *reader, int64 subject)
+static void
+add_recorded_bases(StateQuestion *question, int64 subject)
 {
-	SubjectReader basis = *reader;
 	ScanKeyData key;
 
-	basis.line.facts[0] = 0;
 	ScanKeyInit(&key, BASIS_SUBJECT, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(subject));
-	catalog_scan(CATALOG_SUBJECT_BASIS, &key, 1, basis_row, &basis);
-	reader->line.changes_at = Min(reader->line.changes_at, basis.line.changes_at);
-	return basis.line.facts[0];
+	catalog_scan(CATALOG_SUBJECT_BASIS, &key, 1, basis_row, question);
 }
 
-static SubjectFacts
-consent_facts(SubjectReader *reader, Datum consent)
+static void
+add_consent(StateQuestion *question, Datum consent)
 {
 	static const SubjectFacts given[] = {
 	    0,
@@ -114,45 +85,58 @@ consent_facts(SubjectReader *reader, Datum consent)
 	    FACT_CONSENT_IMPLIED | FACT_CONSENT_EXPRESSED,
 	    FACT_CONSENT_IMPLIED | FACT_CONSENT_EXPRESSED | FACT_CONSENT_EXPLICIT,
 	};
-	const Purpose *purpose = reader->purpose;
+	const Purpose *purpose = question->purpose;
 	ConsentVerdict verdict;
 
-	consent_evaluate((Consent *) PG_DETOAST_DATUM(consent), purpose->path, strlen(purpose->path),
-	                 purpose->version, reader->now, &verdict);
-	reader->line.changes_at = Min(reader->line.changes_at, verdict.changes_at);
-	return given[verdict.level] | (verdict.refused ? FACT_REFUSED : 0);
+	consent_evaluate(DatumGetConsentP(consent), purpose->path, strlen(purpose->path),
+	                 purpose->version, question->now, &verdict);
+	question->facts |= given[verdict.level] | (verdict.refused ? FACT_REFUSED : 0);
+	question->changes_at = Min(question->changes_at, verdict.changes_at);
+}
+
+SubjectFacts
+subject_state_facts(HeapTuple state, TupleDesc desc, const Purpose *purpose, TimestampTz now,
+                    TimestampTz *changes_at)
+{
+	StateQuestion question = {purpose, now, FACT_KNOWN, DT_NOEND};
+	bool isnull;
+
+	if (purpose != &no_purpose)
+	{
+		Datum objections = catalog_column(state, desc, STATE_OBJECTIONS, &isnull);
+
+		add_consent(&question, catalog_column(state, desc, STATE_CONSENT, &isnull));
+		if (purpose_set_covers(DatumGetPurposeSetP(objections), purpose->path,
+		                       strlen(purpose->path)))
+			question.facts |= FACT_OBJECTED;
+	}
+	if (catalog_bool(state, desc, STATE_RESTRICTED))
+		question.facts |= FACT_RESTRICTED;
+	if (purpose->record_basis)
+		add_recorded_bases(&question,
+		                   DatumGetInt64(catalog_column(state, desc, STATE_SUBJECT, &isnull)));
+	*changes_at = question.changes_at;
+	return question.facts;
 }
 
 static void
 state_row(HeapTuple tuple, TupleDesc desc, void *arg)
 {
 	SubjectReader *reader = arg;
-	const char *path = reader->purpose->path;
-	SubjectFacts facts = FACT_KNOWN;
+	TimestampTz changes_at;
 	bool isnull;
-	Datum value;
-	int64 number;
+	Datum key_int = catalog_column(tuple, desc, STATE_KEY_INT, &isnull);
 	int slot = 0;
 
-	number = DatumGetInt64(catalog_column(tuple, desc, STATE_SUBJECT, &isnull));
-	if (reader->purpose != &no_purpose)
-	{
-		facts |= consent_facts(reader, catalog_column(tuple, desc, STATE_CONSENT, &isnull));
-		value = catalog_column(tuple, desc, STATE_OBJECTIONS, &isnull);
-		if (purpose_set_covers((PurposeSet *) PG_DETOAST_DATUM(value), path, strlen(path)))
-			facts |= FACT_OBJECTED;
-	}
-	if (catalog_bool(tuple, desc, STATE_RESTRICTED))
-		facts |= FACT_RESTRICTED;
-	if (reader->purpose->record_basis)
-		facts |= recorded_bases(reader, number);
-	value = catalog_column(tuple, desc, STATE_KEY_INT, &isnull);
 	if (reader->key_kind == KEY_INT && !isnull)
-		slot = (int) (DatumGetInt64(value) & (CACHE_LINE_SUBJECTS - 1));
-	reader->line.facts[slot] = facts;
+		slot = (int) (DatumGetInt64(key_int) & (CACHE_LINE_SUBJECTS - 1));
+	reader->line.facts[slot] =
+	    subject_state_facts(tuple, desc, reader->purpose, *reader->now, &changes_at);
+	reader->line.changes_at = Min(reader->line.changes_at, changes_at);
 	/* A number that goes with this transaction would leave a record that leads nowhere. */
 	if (!TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data)))
-		reader->line.number[slot] = number;
+		reader->line.number[slot] =
+		    DatumGetInt64(catalog_column(tuple, desc, STATE_SUBJECT, &isnull));
 }
 
 static void
@@ -210,7 +194,7 @@ subject_read_line(SubjectReader *reader, SubjectKey key, const char *text, int l
 	reader->own_change = change_own_count;
 	if (!own && consent_cache_get(&tag, hash, reader->want_numbers, &reader->line) &&
 	    reader->line.change == pg_atomic_read_u32(reader->counter) &&
-	    reader->now < reader->line.changes_at)
+	    *reader->now < reader->line.changes_at)
 		return;
 
 	/* The counter first, the snapshot after it; and no line at all if reading fails. */

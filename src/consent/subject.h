@@ -7,6 +7,8 @@
 
 #include "postgres.h"
 
+#include "access/htup.h"
+#include "access/tupdesc.h"
 #include "consent/change.h"
 #include "consent/consent_cache.h"
 #include "policy/policy.h"
@@ -20,8 +22,8 @@ typedef struct SubjectReader
 	const Purpose *purpose;
 	int32 category;
 	KeyKind key_kind;
-	TimestampTz now;   /* decisions are judged by this moment */
-	bool want_numbers; /* of the subjects, for the audit */
+	const TimestampTz *now; /* decisions are judged by this moment, as it is when they are read */
+	bool want_numbers;      /* of the subjects, for the audit */
 
 	SubjectKey key;
 	pg_atomic_uint32 *counter; /* of changes to the key's partition */
@@ -31,25 +33,21 @@ typedef struct SubjectReader
 
 /* Without a purpose only the subjects' numbers are read. */
 extern void subject_reader_init(SubjectReader *reader, const Purpose *purpose, int32 category,
-                                KeyKind key_kind, TimestampTz now);
+                                KeyKind key_kind, const TimestampTz *now);
 
-/* The cache key of an integer (and its neighbours), of a uuid's 16 bytes, or of a text key. */
+/* The cache key of an integer and its neighbours; those of uuid and text have one each. */
 static inline SubjectKey
 subject_key_int(int64 key)
 {
 	return (SubjectKey){{(uint64) (key >> 3), 0}};
 }
 
-static inline SubjectKey
-subject_key_uuid(const unsigned char *bytes)
-{
-	SubjectKey key;
-
-	memcpy(&key, bytes, sizeof(key));
-	return key;
-}
-
-extern SubjectKey subject_key_text(const char *text, int length);
+/*
+ * The facts of one row of privacy_guard.subject_state, and until when they hold by themselves.
+ * Recorded bases, where the purpose asks for them, are read as they are now.
+ */
+extern SubjectFacts subject_state_facts(HeapTuple state, TupleDesc desc, const Purpose *purpose,
+                                        TimestampTz now, TimestampTz *changes_at);
 
 /* Get the line of a key.  May read tables, with a snapshot of its own; text is the key as text. */
 extern void subject_read_line(SubjectReader *reader, SubjectKey key, const char *text, int length);

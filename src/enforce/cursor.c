@@ -6,8 +6,9 @@
  * has judged rows that it has not yet returned, and a WITH HOLD portal keeps them in a tuplestore
  * past the executor.  So each portal that can be fetched again remembers for which purpose guarded
  * tables were read in it, and which partitions of data subjects were judged; a later FETCH is
- * refused under another purpose, without entitlement or rule, or when a subject of one of those
- * partitions has decided more strictly since.
+ * refused under another purpose, without entitlement or rule, when a subject of one of those
+ * partitions has decided more strictly since, or when the validity of a decision or the storage
+ * duration of a row that was read has ended.
  *
  * The memory of a portal lives in the portal's context and goes with it.  A portal within a portal
  * (a loop in a function) counts for both.
@@ -20,8 +21,10 @@
 #include "miscadmin.h"
 #include "nodes/plannodes.h"
 #include "tcop/pquery.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 
 #include "audit/trail.h"
 #include "consent/change.h"
@@ -38,7 +41,8 @@ typedef struct Reading
 	Oid role;
 	bool exempt;
 	char purpose[MAX_PURPOSE_LENGTH];
-	int version; /* of the purpose */
+	int version;        /* of the purpose */
+	int64 oldest_start; /* of the rows that were let pass; see FrameTable */
 } Reading;
 
 typedef struct PortalMemory
@@ -51,6 +55,7 @@ typedef struct PortalMemory
 	uint64 own_changes;
 	uint32 counter[CHANGE_PARTITIONS]; /* before the first row was judged */
 	uint8 judged[JUDGED_BYTES];
+	TimestampTz judged_until; /* the end of a validity; of a neighbour's at worst */
 } PortalMemory;
 
 static PortalMemory *memories = NULL;
@@ -89,6 +94,7 @@ remember(const CursorRun *run)
 	memory->user = run->user;
 	strlcpy(memory->purpose, run->purpose, sizeof(memory->purpose));
 	memory->own_changes = change_own_strict_count();
+	memory->judged_until = DT_NOEND;
 	for (uint32 i = 0; i < CHANGE_PARTITIONS; i++)
 		memory->counter[i] = consent_change_strict_counter(i);
 	pg_memory_barrier();
@@ -100,26 +106,37 @@ remember(const CursorRun *run)
 	return memory;
 }
 
+static Reading *
+find_reading(const PortalMemory *memory, const Frame *frame, const FrameTable *table)
+{
+	ListCell *cell;
+
+	foreach (cell, memory->readings)
+	{
+		Reading *reading = lfirst(cell);
+
+		if (reading->relid == table->table->relid && reading->role == frame->role &&
+		    reading->exempt == frame->exempt &&
+		    (frame->exempt || strcmp(reading->purpose, frame->purpose->path) == 0))
+			return reading;
+	}
+	return NULL;
+}
+
 static void
 remember_reading(PortalMemory *memory, const Frame *frame, const FrameTable *table)
 {
 	MemoryContext old;
 	Reading *reading;
-	ListCell *cell;
 
-	foreach (cell, memory->readings)
-	{
-		reading = lfirst(cell);
-		if (reading->relid == table->table->relid && reading->role == frame->role &&
-		    reading->exempt == frame->exempt &&
-		    (frame->exempt || strcmp(reading->purpose, frame->purpose->path) == 0))
-			return;
-	}
+	if (find_reading(memory, frame, table) != NULL)
+		return;
 	old = MemoryContextSwitchTo(memory->portal->portalContext);
 	reading = palloc0(sizeof(Reading));
 	reading->relid = table->table->relid;
 	reading->role = frame->role;
 	reading->exempt = frame->exempt;
+	reading->oldest_start = PG_INT64_MAX;
 	if (!frame->exempt)
 	{
 		strlcpy(reading->purpose, frame->purpose->path, sizeof(reading->purpose));
@@ -147,6 +164,21 @@ still_permitted(const PortalMemory *memory, const Reading *reading)
 	       policy_entitled(role, purpose) && policy_rule(relation->table, purpose)->permitted;
 }
 
+/* Has the storage duration of a row that was read ended? */
+static bool
+has_expired(const Reading *reading)
+{
+	const GuardedRelation *relation = policy_guarded(reading->relid);
+	const Rule *rule;
+	int64 cutoff;
+
+	if (reading->exempt || relation == NULL || policy_monitors(relation->table, reading->role))
+		return false;
+	rule = policy_rule(relation->table, policy_purpose(reading->purpose));
+	return frame_cutoff(relation->table, rule, GetCurrentTimestamp(), &cutoff) &&
+	       reading->oldest_start <= cutoff;
+}
+
 static void
 check_readings(const PortalMemory *memory)
 {
@@ -171,6 +203,14 @@ check_readings(const PortalMemory *memory)
 			                get_rel_name(reading->relid)),
 			         errhint("It was opened under another role, or rules have changed since."),
 			         errdenial(reading->relid, "cursor")));
+		if (has_expired(reading))
+			ereport(ERROR,
+			        (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			         errmsg("the storage duration of a row of guarded table \"%s\" has ended since "
+			                "the cursor read it",
+			                get_rel_name(reading->relid)),
+			         errhint("Close the cursor and open it again."),
+			         errdenial(reading->relid, "expired")));
 	}
 }
 
@@ -190,12 +230,27 @@ check_decisions(const PortalMemory *memory)
 }
 
 static void
+check_validity(const PortalMemory *memory)
+{
+	if (memory->judged_until <= GetCurrentTimestamp())
+		ereport(ERROR,
+		        (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+		         errmsg("the decision of a data subject has ended since the cursor was opened"),
+		         errhint("Close the cursor and open it again."),
+		         errdenial(InvalidOid, "consent_changed")));
+}
+
+static void
 check(const PortalMemory *memory)
 {
-	if (memory == NULL || policy_state() <= POLICY_EMPTY)
+	if (memory == NULL)
+		return;
+	AcceptInvalidationMessages();
+	if (policy_state() <= POLICY_EMPTY)
 		return;
 	check_readings(memory);
 	check_decisions(memory);
+	check_validity(memory);
 }
 
 void
@@ -315,6 +370,18 @@ cursor_watch(Frame *frame)
 	}
 }
 
+static void
+collect_start(PortalMemory *memory, const Frame *frame, const FrameTable *table)
+{
+	Reading *reading;
+
+	if (table->oldest_start == PG_INT64_MAX)
+		return;
+	reading = find_reading(memory, frame, table);
+	if (reading != NULL)
+		reading->oldest_start = Min(reading->oldest_start, table->oldest_start);
+}
+
 void
 cursor_collect(Frame *frame)
 {
@@ -322,7 +389,12 @@ cursor_collect(Frame *frame)
 	{
 		PortalMemory *memory = find(run->portal);
 
-		for (int i = 0; memory != NULL && i < JUDGED_BYTES; i++)
+		if (memory == NULL)
+			continue;
+		for (int i = 0; i < JUDGED_BYTES; i++)
 			memory->judged[i] |= frame->judged[i];
+		memory->judged_until = Min(memory->judged_until, frame->judged_until);
+		for (int i = 0; i < frame->n_tables; i++)
+			collect_start(memory, frame, &frame->tables[i]);
 	}
 }

@@ -27,6 +27,7 @@
 #include "enforce/execute.h"
 #include "enforce/exempt.h"
 #include "enforce/frame.h"
+#include "enforce/hold_check.h"
 #include "enforce/lineage.h"
 #include "enforce/report.h"
 #include "enforce/secrecy.h"
@@ -309,6 +310,7 @@ start(QueryDesc *query, int eflags)
 	    is_core_integrity(query->plannedstmt))
 	{
 		note_cascade(query->plannedstmt);
+		hold_check_start(query, eflags);
 		return;
 	}
 	frame = check_execution(query, eflags);
@@ -318,6 +320,7 @@ start(QueryDesc *query, int eflags)
 		stay_serial(query);
 	frame_open(frame, query->estate->es_query_cxt);
 	collect_number(frame);
+	hold_check_start(query, eflags);
 }
 
 /* ---- during ---- */
@@ -438,6 +441,7 @@ run_guarded(COMPAT_RUN_PARAMS)
 	if (frame != NULL)
 	{
 		frame_check_purpose(frame);
+		frame_refresh(frame);
 		check_receiver(frame, query->dest);
 		cursor_watch(frame);
 		collect_open(frame);

@@ -21,16 +21,20 @@
 #include "utils/timestamp.h"
 
 #include "audit/trail.h"
+#include "consent/change.h"
 #include "enforce/exempt.h"
 #include "enforce/frame.h"
 #include "enforce/report.h"
 #include "enforce/via.h"
 #include "guc.h"
+#include "policy/duration.h"
+#include "policy/rule.h"
 
 static Frame *open_frames = NULL;
 static Frame *current = NULL;
 
 static void check_table(Frame *frame, FrameTable *entry);
+static void set_cutoff(Frame *frame, FrameTable *entry, const Rule *rule);
 static void refuse_standby(const FrameTable *entry);
 
 /* ---- what is allowed ---- */
@@ -119,6 +123,7 @@ frame_create(QueryDesc *query)
 	frame->query = query;
 	frame->role = GetUserId();
 	frame->now = GetCurrentTimestamp();
+	frame->judged_until = DT_NOEND;
 	frame->pin = policy_pin();
 	callback->func = frame_forget;
 	callback->arg = frame;
@@ -174,6 +179,8 @@ frame_prepare(const FrameRequest *request)
 		FrameTable *entry = &frame->tables[frame->n_tables++];
 
 		entry->table = lfirst(cell);
+		entry->start_is_date = policy_guarded(entry->table->relid)->start_is_date;
+		entry->oldest_start = PG_INT64_MAX;
 		entry->is_read = list_member_ptr(read, entry->table);
 		entry->is_changed = list_member_ptr(changed, entry->table);
 		if (is_exempt(frame))
@@ -273,6 +280,54 @@ check_table(Frame *frame, FrameTable *entry)
 	entry->verdict = FRAME_DECIDE;
 	entry->rule = rule;
 	entry->mask = rule->mask;
+	set_cutoff(frame, entry, rule);
+}
+
+/* ---- storage durations ---- */
+
+bool
+frame_cutoff(const GuardedTable *table, const Rule *rule, TimestampTz now, int64 *cutoff)
+{
+	TimestampTz instant;
+
+	if (!rule_cutoff(rule, now, &instant))
+		return false;
+	*cutoff = policy_guarded(table->relid)->start_is_date ? duration_cutoff_date(instant) : instant;
+	return true;
+}
+
+static void
+set_cutoff(Frame *frame, FrameTable *entry, const Rule *rule)
+{
+	entry->ends = frame_cutoff(entry->table, rule, frame->now, &entry->cutoff);
+}
+
+/* Durations may have been changed since the execution started; what else it was allowed stays. */
+static void
+refresh_table(Frame *frame, FrameTable *entry)
+{
+	const GuardedRelation *relation = policy_guarded(entry->table->relid);
+
+	if (relation == NULL)
+		entry->ends = false;
+	else
+		set_cutoff(frame, entry, policy_rule(relation->table, frame->purpose));
+}
+
+void
+frame_refresh(Frame *frame)
+{
+	frame->now = GetCurrentTimestamp();
+	if (frame->has_run)
+	{
+		AcceptInvalidationMessages();
+		change_forget_lines();
+	}
+	frame->has_run = true;
+	for (int i = 0; i < frame->n_tables; i++)
+		if (frame->tables[i].verdict == FRAME_DECIDE &&
+		    NameStr(frame->tables[i].table->retention_start)[0] != '\0')
+			refresh_table(frame, &frame->tables[i]);
 }
 
 /* ---- open frames ---- */

@@ -31,8 +31,13 @@ typedef struct FrameTable
 	bool is_changed;  /* by UPDATE, DELETE or MERGE */
 	const Rule *rule; /* where it is decided by subject */
 	DecisionMask mask;
-	Access *access; /* what puts the subjects on record; NULL where nothing does */
+	bool ends; /* rows whose start is not after the cutoff have ended */
+	bool start_is_date;
+	int64 cutoff;       /* in days or microseconds, as the start column has them; UTC */
+	int64 oldest_start; /* of the rows that passed, where somebody asks; else PG_INT64_MAX */
+	Access *access;     /* what puts the subjects on record; NULL where nothing does */
 	uint64 withheld;
+	uint64 expired;       /* of those withheld */
 	struct ViaCache *via; /* parents looked up so far */
 } FrameTable;
 
@@ -44,7 +49,8 @@ typedef struct Frame
 	MemoryContext context;
 	const Purpose *purpose; /* NULL when exempt or empty */
 	Oid role;
-	TimestampTz now;
+	TimestampTz now; /* when it started, or went on last */
+	bool has_run;
 	Exemption exempt;
 	OwnStatement *own; /* NULL where it is not one */
 	bool explain_only;
@@ -55,7 +61,8 @@ typedef struct Frame
 	struct CollectScans *scans;
 	int n_tables;
 	FrameTable *tables;
-	uint8 *judged; /* partitions of subjects, one bit each; NULL when nobody asks */
+	uint8 *judged;            /* partitions of subjects, one bit each; NULL where nobody asks */
+	TimestampTz judged_until; /* when the facts that were read begin to change by themselves */
 } Frame;
 
 #define JUDGED_BYTES (CHANGE_PARTITIONS / 8)
@@ -79,6 +86,16 @@ extern Frame *frame_prepare(const FrameRequest *request);
 
 /* Bind the frame to its execution: it ends with the memory context. */
 extern void frame_open(Frame *frame, MemoryContext context);
+
+/* Before each run of the execution: a portal may be fetched from at any later time. */
+extern void frame_refresh(Frame *frame);
+
+/*
+ * The cutoff of a table for a purpose at this moment, in the units of its start column; false where
+ * rows do not end.
+ */
+extern bool frame_cutoff(const GuardedTable *table, const Rule *rule, TimestampTz now,
+                         int64 *cutoff);
 
 /* Give back what is open for the execution, at its end.  After an error the owner does it. */
 extern void frame_close(Frame *frame);

@@ -3,9 +3,10 @@
  *		The function that lets a row pass, and its expression in a plan.
  *
  * guard() takes the row's subject key(s), or the foreign key that leads to them, and the row's own
- * consent where the table has such a column.  Its first argument is of type internal, so that SQL
- * cannot call it: neither to ask about somebody's consent nor as a decoy for the verifier.  What it
- * is allowed to show was frozen in the frame of the execution.
+ * consent and the start of its storage duration where the table has such columns.  Its first
+ *argument is of type internal, so that SQL cannot call it: neither to ask about somebody's consent
+ *nor as a decoy for the verifier.  What it is allowed to show was frozen in the frame of the
+ *execution.
  *
  * It is declared leakproof: no path below raises an error that depends on a protected value.
  */
@@ -127,9 +128,9 @@ guard_set_note(FunctionCallInfo fcinfo, Judge *judge)
 static bool
 columns_of_call_permit(FunctionCallInfo fcinfo, Judge *judge)
 {
-	Datum value[MAX_SUBJECT_COLUMNS + 1];
-	bool null[MAX_SUBJECT_COLUMNS + 1];
-	int n = Min(PG_NARGS() - FIRST_COLUMN_ARG, MAX_SUBJECT_COLUMNS + 1);
+	Datum value[MAX_GUARD_COLUMNS];
+	bool null[MAX_GUARD_COLUMNS];
+	int n = Min(PG_NARGS() - FIRST_COLUMN_ARG, MAX_GUARD_COLUMNS);
 
 	if (judge->noted != NULL)
 	{
@@ -146,13 +147,25 @@ columns_of_call_permit(FunctionCallInfo fcinfo, Judge *judge)
 }
 
 static inline bool
+start_has_ended(FunctionCallInfo fcinfo, Judge *judge)
+{
+	int start = FIRST_COLUMN_ARG + judge->start_column;
+
+	judge->ended = !PG_ARGISNULL(start) && judge_has_ended(judge, PG_GETARG_DATUM(start));
+	return judge->ended;
+}
+
+static inline bool
 call_permits(FunctionCallInfo fcinfo, Judge *judge)
 {
 	if (likely(judge->one_bigint && !PG_ARGISNULL(FIRST_COLUMN_ARG)))
 	{
 		int64 key = PG_GETARG_INT64(FIRST_COLUMN_ARG);
-		SubjectFacts facts = subject_facts_int(&judge->reader, key);
+		SubjectFacts facts;
 
+		if (judge->entry->ends && start_has_ended(fcinfo, judge))
+			return false;
+		facts = subject_facts_int(&judge->reader, key);
 		if (judge->reader.want_numbers)
 		{
 			judge->n_judged = 1;
@@ -164,9 +177,33 @@ call_permits(FunctionCallInfo fcinfo, Judge *judge)
 	return columns_of_call_permit(fcinfo, judge);
 }
 
+/* Dates and times without a zone are in UTC. */
+static TimestampTz
+start_time(const Judge *judge, Datum start)
+{
+	DateADT date;
+
+	if (!judge->entry->start_is_date)
+		return DatumGetTimestampTz(start);
+	date = DatumGetDateADT(start);
+	if (DATE_NOT_FINITE(date))
+		return DATE_IS_NOEND(date) ? DT_NOEND : DT_NOBEGIN;
+	return (TimestampTz) date * USECS_PER_DAY;
+}
+
+static void
+note_erased(FunctionCallInfo fcinfo, Judge *judge)
+{
+	int start = FIRST_COLUMN_ARG + judge->start_column;
+
+	judge_note_erased(judge);
+	if (judge->start_column > 0 && !PG_ARGISNULL(start))
+		own_statement_add_start(judge->own, start_time(judge, PG_GETARG_DATUM(start)));
+}
+
 /* The row passes: its subjects are on record now, or when it leaves the scan. */
 static inline void
-let_pass(Judge *judge)
+let_pass(FunctionCallInfo fcinfo, Judge *judge)
 {
 	judge->in_hand = judge->at_scan;
 	if (likely(judge->at_scan))
@@ -174,7 +211,7 @@ let_pass(Judge *judge)
 	if (judge->entry->access != NULL)
 		judge_record(judge);
 	else if (judge->own != NULL)
-		judge_note_erased(judge);
+		note_erased(fcinfo, judge);
 }
 
 /* guard(internal, regclass, columns): once for each row of a scan. */
@@ -191,7 +228,7 @@ guard(PG_FUNCTION_ARGS)
 		if (!judge->entry->monitored)
 			PG_RETURN_BOOL(false);
 	}
-	let_pass(judge);
+	let_pass(fcinfo, judge);
 	PG_RETURN_BOOL(true);
 }
 
@@ -217,7 +254,7 @@ guard_conflict(PG_FUNCTION_ARGS)
 			             "privacy_guard.explain_access()."),
 			     errdenial(judge->entry->table->relid, "row")));
 	}
-	let_pass(judge);
+	let_pass(fcinfo, judge);
 	PG_RETURN_BOOL(true);
 }
 

@@ -28,6 +28,9 @@ judge_init(Judge *judge, Frame *frame, FrameTable *entry)
 	judge->frame = frame;
 	judge->entry = entry;
 	judge->spec = entry->table;
+	if (NameStr(entry->table->retention_start)[0] != '\0')
+		judge->start_column =
+		    Max(entry->table->n_subjects, 1) + (NameStr(entry->table->consent_column)[0] != '\0');
 	if (entry->verdict != FRAME_DECIDE && entry->verdict != FRAME_ERASE && !records_subjects(entry))
 		return;
 	if (entry->table->n_subjects == 0)
@@ -41,7 +44,7 @@ judge_init(Judge *judge, Frame *frame, FrameTable *entry)
 	}
 	judge->n_columns = judge->spec->n_subjects;
 	subject_reader_init(&judge->reader, frame->purpose, judge->spec->category,
-	                    judge->spec->key_kind, frame->now);
+	                    judge->spec->key_kind, &frame->now);
 	judge->reader.want_numbers = records_subjects(entry);
 	if (entry->access != NULL)
 		entry->access->category = judge->spec->category;
@@ -101,6 +104,7 @@ subject_facts(Judge *judge, Oid type, Datum value)
 		uint32 partition = consent_change_partition(judge->reader.category, judge->reader.key);
 
 		judged[partition / 8] |= 1 << (partition % 8);
+		judge->frame->judged_until = Min(judge->frame->judged_until, judge->reader.line.changes_at);
 	}
 	if (judge->reader.want_numbers)
 		judge->judged[judge->n_judged++] =
@@ -190,19 +194,15 @@ row_permits(Judge *judge, const Datum *value, const bool *null)
 	return permitted;
 }
 
-bool
-judge_permits(Judge *judge, const Datum *value, const bool *null, Snapshot snapshot)
+static bool
+subjects_permit(Judge *judge, const Datum *value, const bool *null, Snapshot snapshot)
 {
 	bool without_subject =
 	    judge->entry->verdict == FRAME_PASS || judge->entry->verdict == FRAME_ERASE;
 	const ViaRow *row;
 
-	judge->n_judged = 0;
 	if (judge->entry->verdict == FRAME_ERASE && hold_on_table(judge->entry->table))
 		return false;
-	if (judge->entry->verdict == FRAME_HIDE ||
-	    (judge->entry->verdict == FRAME_PASS && !records_subjects(judge->entry)))
-		return judge->entry->verdict == FRAME_PASS;
 	if (judge->entry->table->n_subjects > 0)
 		return row_permits(judge, value, null);
 	if (null[0])
@@ -211,6 +211,49 @@ judge_permits(Judge *judge, const Datum *value, const bool *null, Snapshot snaps
 	if (!row->found)
 		return without_subject;
 	return row_permits(judge, row->value, row->null);
+}
+
+/* Does the row count from a start?  What anonymise has left does not. */
+static bool
+has_start(const Judge *judge, const bool *null)
+{
+	const GuardedTable *table = judge->entry->table;
+
+	if (judge->start_column == 0 || null[judge->start_column])
+		return false;
+	for (int i = 0; table->anonymises && i < Max(table->n_subjects, 1); i++)
+		if (!null[i])
+			return true;
+	return !table->anonymises;
+}
+
+static void
+note_start(FrameTable *entry, Datum start)
+{
+	int64 began = entry->start_is_date ? DatumGetDateADT(start) : DatumGetTimestamp(start);
+
+	entry->oldest_start = Min(entry->oldest_start, began);
+}
+
+bool
+judge_permits(Judge *judge, const Datum *value, const bool *null, Snapshot snapshot)
+{
+	FrameTable *entry = judge->entry;
+	bool counts;
+
+	judge->n_judged = 0;
+	judge->ended = false;
+	if (entry->verdict == FRAME_HIDE || (entry->verdict == FRAME_PASS && !records_subjects(entry)))
+		return entry->verdict == FRAME_PASS;
+	counts = entry->verdict == FRAME_DECIDE && has_start(judge, null);
+	judge->ended = counts && entry->ends && judge_has_ended(judge, value[judge->start_column]);
+	if (judge->ended && !entry->monitored)
+		return false;
+	if (!subjects_permit(judge, value, null, snapshot) || judge->ended)
+		return false;
+	if (counts && judge->frame->judged != NULL)
+		note_start(entry, value[judge->start_column]);
+	return true;
 }
 
 static void

@@ -9,7 +9,9 @@
 
 #include "consent/subject.h"
 #include "enforce/frame.h"
+#include "utils/date.h"
 #include "utils/snapshot.h"
+#include "utils/timestamp.h"
 
 /* A data subject of the row that was judged last. */
 typedef struct JudgedSubject
@@ -25,8 +27,10 @@ typedef struct Judge
 	FrameTable *entry;
 	const GuardedTable *spec; /* whose columns are judged: the table, or where its path ends */
 	int n_columns;
-	bool one_bigint; /* the row's one subject is a bigint that decides alone: nearly every table */
-	Oid type[MAX_SUBJECT_COLUMNS + 1]; /* base types; the caller sets them for a table's own */
+	bool one_bigint;  /* the row's one subject is a bigint that decides alone: nearly every table */
+	int start_column; /* of the row's own columns, where its table has a start; else 0 */
+	bool ended;       /* the row that was judged last was past its storage duration */
+	Oid type[MAX_GUARD_COLUMNS]; /* base types; the caller sets them for a table's own */
 	SubjectReader reader;
 	bool at_scan; /* the scan says which rows have left it; otherwise all that pass have */
 	/* A row has passed and not yet left the scan; others may have been filtered out. */
@@ -45,6 +49,16 @@ extern void judge_init(Judge *judge, Frame *frame, FrameTable *entry);
  * NULL as they are now.
  */
 extern bool judge_permits(Judge *judge, const Datum *value, const bool *null, Snapshot snapshot);
+
+/* Is a row that began then past its storage duration? */
+static inline bool
+judge_has_ended(const Judge *judge, Datum start)
+{
+	const FrameTable *entry = judge->entry;
+
+	return (entry->start_is_date ? DatumGetDateADT(start) : DatumGetTimestamp(start)) <=
+	       entry->cutoff;
+}
 
 /* Put the subjects of the row that was judged last on record.  May wait and raise. */
 extern void judge_record_subjects(Judge *judge);
@@ -69,6 +83,7 @@ static inline void
 judge_withhold(Judge *judge)
 {
 	judge->entry->withheld++;
+	judge->entry->expired += judge->entry->ends && judge->ended;
 	if (judge->entry->access != NULL)
 		judge->entry->access->withheld++;
 }

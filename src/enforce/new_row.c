@@ -1,6 +1,6 @@
 /*
  * new_row.c
- *		Checking the rows that a statement has written, after it.
+ *		Checking the rows that a statement has written or deleted, after it.
  */
 #include "postgres.h"
 
@@ -16,22 +16,30 @@
 #include "enforce/collect.h"
 #include "enforce/exempt.h"
 #include "enforce/frame.h"
+#include "enforce/hold_check.h"
 #include "enforce/judge.h"
 #include "types/consent.h"
 
 PG_FUNCTION_INFO_V1(check_new_row);
 
+typedef enum NewRow
+{
+	ROW_PERMITTED,
+	ROW_WITHHELD,
+	ROW_EXPIRED
+} NewRow;
+
 /* Judge a tuple of a guarded relation, and record whose it is. */
-static bool
-tuple_permitted(Frame *frame, FrameTable *entry, const GuardedRelation *relation,
-                const TriggerData *trigger)
+static NewRow
+judge_tuple(Frame *frame, FrameTable *entry, const GuardedRelation *relation,
+            const TriggerData *trigger)
 {
 	bool is_update = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event);
 	HeapTuple tuple = is_update ? trigger->tg_newtuple : trigger->tg_trigtuple;
 	TupleDesc desc = RelationGetDescr(trigger->tg_relation);
 	Judge judge = {0};
-	Datum value[MAX_SUBJECT_COLUMNS + 1];
-	bool null[MAX_SUBJECT_COLUMNS + 1];
+	Datum value[MAX_GUARD_COLUMNS];
+	bool null[MAX_GUARD_COLUMNS];
 
 	/* A parent that the same statement has written must be seen, as foreign keys do. */
 	if (entry->table->n_subjects == 0)
@@ -47,7 +55,7 @@ tuple_permitted(Frame *frame, FrameTable *entry, const GuardedRelation *relation
 	{
 		judge_withhold(&judge);
 		if (!entry->monitored)
-			return false;
+			return judge.ended ? ROW_EXPIRED : ROW_WITHHELD;
 	}
 	if (entry->access != NULL)
 	{
@@ -55,7 +63,7 @@ tuple_permitted(Frame *frame, FrameTable *entry, const GuardedRelation *relation
 		entry->access->rows += !is_update || frame != frame_current();
 		judge_record_subjects(&judge);
 	}
-	return true;
+	return ROW_PERMITTED;
 }
 
 /* Outside of any frame: core's cascades are the parent row's doing; other writers must be asked. */
@@ -92,6 +100,19 @@ refuse_row(const GuardedRelation *relation, const Purpose *purpose)
 }
 
 static void
+refuse_expired(const GuardedRelation *relation, const Purpose *purpose)
+{
+	ereport(ERROR,
+	        (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+	         errmsg("the storage duration of the new row of guarded table \"%s\" for purpose "
+	                "\"%s\" has ended",
+	                get_rel_name(relation->table->relid), purpose->path),
+	         errhint("It counts from column \"%s\"; privacy_guard.storage_durations shows it.",
+	                 NameStr(relation->table->retention_start)),
+	         errdenial(relation->table->relid, "expired")));
+}
+
+static void
 refuse_consent(const GuardedRelation *relation)
 {
 	ereport(ERROR,
@@ -107,7 +128,7 @@ refuse_consent(const GuardedRelation *relation)
 static void
 check_own_consent(const GuardedRelation *relation, TriggerData *trigger, Oid role)
 {
-	AttrNumber column = relation->arg[relation->n_args - 1];
+	AttrNumber column = relation->arg[relation->table->n_subjects];
 	TupleDesc desc = RelationGetDescr(trigger->tg_relation);
 	bool isnull;
 	bool was_null;
@@ -142,9 +163,9 @@ check_own_consent(const GuardedRelation *relation, TriggerData *trigger, Oid rol
 }
 
 /*
- * check_new_row() is an AFTER ROW trigger for INSERT and UPDATE on guarded tables: each new row
- * must be one that the purpose may see.  It runs after the statement, so that a parent and its
- * child may come in one.
+ * check_new_row() is an AFTER ROW trigger on guarded tables: each new row must be one that the
+ * purpose may see, and no row that goes, or leaves its data subject, may be under a legal hold.  It
+ * runs after the statement, so that a parent and its child may come in one.
  */
 Datum
 check_new_row(PG_FUNCTION_ARGS)
@@ -158,8 +179,10 @@ check_new_row(PG_FUNCTION_ARGS)
 	    !TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
 		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 		                errmsg("check_new_row() is an AFTER ROW trigger function")));
+	if (!TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
+		hold_check_row(trigger);
 	relation = policy_guarded(RelationGetRelid(trigger->tg_relation));
-	if (relation == NULL)
+	if (relation == NULL || TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
 		PG_RETURN_POINTER(NULL);
 	frame = frame_of_writer(relation);
 	if (frame == NULL)
@@ -167,8 +190,17 @@ check_new_row(PG_FUNCTION_ARGS)
 	entry = frame_table(frame, relation->table->relid);
 	if (NameStr(relation->table->consent_column)[0] != '\0' && !frame->exempt)
 		check_own_consent(relation, trigger, frame->role);
-	if (!tuple_permitted(frame, entry, relation, trigger))
-		refuse_row(relation, frame->purpose);
+	switch (judge_tuple(frame, entry, relation, trigger))
+	{
+		case ROW_PERMITTED:
+			break;
+		case ROW_WITHHELD:
+			refuse_row(relation, frame->purpose);
+			break;
+		case ROW_EXPIRED:
+			refuse_expired(relation, frame->purpose);
+			break;
+	}
 	if (frame != frame_current())
 		collect_close(frame);
 	PG_RETURN_POINTER(NULL);

@@ -149,6 +149,15 @@ report_refusal(Frame *frame, FrameTable *table, ReportReason reason)
 	count(&key, 0);
 }
 
+static void
+count_rows(const Frame *frame, const FrameTable *table, ReportReason reason, uint64 rows)
+{
+	ReportKey key = make_key(frame, table, reason);
+
+	if (rows > 0)
+		count(&key, rows);
+}
+
 void
 report_withheld(Frame *frame)
 {
@@ -156,13 +165,9 @@ report_withheld(Frame *frame)
 	{
 		FrameTable *table = &frame->tables[i];
 
-		if (table->withheld > 0)
-		{
-			ReportKey key = make_key(frame, table, REPORT_ROWS);
-
-			count(&key, table->withheld);
-			table->withheld = 0;
-		}
+		count_rows(frame, table, REPORT_ROWS, table->withheld - table->expired);
+		count_rows(frame, table, REPORT_EXPIRED, table->expired);
+		table->withheld = table->expired = 0;
 	}
 }
 
@@ -171,7 +176,7 @@ report_withheld(Frame *frame)
 static const char *const reason_names[] = {
     [REPORT_NO_PURPOSE] = "no_purpose", [REPORT_NOT_ENTITLED] = "not_entitled",
     [REPORT_NO_RULE] = "no_rule",       [REPORT_PROHIBITED] = "prohibited",
-    [REPORT_ROWS] = "rows_withheld",
+    [REPORT_ROWS] = "rows_withheld",    [REPORT_EXPIRED] = "rows_expired",
 };
 
 /*

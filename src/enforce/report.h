@@ -16,7 +16,8 @@ typedef enum ReportReason
 	REPORT_NOT_ENTITLED,
 	REPORT_NO_RULE,
 	REPORT_PROHIBITED,
-	REPORT_ROWS
+	REPORT_ROWS,
+	REPORT_EXPIRED
 } ReportReason;
 
 extern Size report_shmem_size(void);

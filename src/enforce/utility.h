@@ -27,6 +27,7 @@ typedef struct UtilityCommand
 	UtilityAuthority authority;
 	bool validates;         /* may check a foreign key of whole tables */
 	bool plain_expressions; /* expressions run over guarded rows: no user's functions */
+	bool retypes;           /* a column's values may be computed anew */
 	bool in_event_trigger;  /* which calls what it likes */
 	List *adopted;          /* roots that get a new partition or child */
 	List *released;         /* partitions and children that leave */

@@ -146,7 +146,7 @@ utility_copy_in_frame(Oid relid)
 {
 	Frame *frame = frame_prepare(&(FrameRequest){.touched = list_make1_oid(relid)});
 
-	if (frame != NULL && policy_state() == POLICY_IN_FORCE && !verify_has_new_row_check(relid))
+	if (frame != NULL && policy_state() == POLICY_IN_FORCE && !verify_has_row_check(relid))
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 		                errmsg("guarded table \"%s\" has lost the trigger that checks new rows",
 		                       get_rel_name(relid)),

@@ -43,12 +43,21 @@
 
 #include "audit/trail.h"
 #include "enforce/exempt.h"
+#include "enforce/hold_check.h"
 #include "enforce/rls.h"
 #include "enforce/utility_function.h"
 #include "enforce/utility_depend.h"
 #include "enforce/utility_objects.h"
 #include "guc.h"
 #include "policy/policy.h"
+
+/* What the guard reads in a column. */
+typedef enum ColumnUse
+{
+	COLUMN_FREE,
+	COLUMN_SUBJECT, /* or what leads to the subjects, or their consent */
+	COLUMN_START    /* of the storage duration */
+} ColumnUse;
 
 /* An object that the command has made or altered; of a table or column also what it was. */
 typedef struct Touched
@@ -60,9 +69,10 @@ typedef struct Touched
 	Oid owner;
 	Oid namespace;
 	Oid type;
+	Oid file; /* which a rewrite replaces */
 	NameData name;
-	bool names_subject; /* or leads to the subjects */
-	bool was_ours;      /* the guard's own policy or trigger */
+	ColumnUse use;
+	bool was_ours; /* the guard's own policy or trigger */
 } Touched;
 
 static object_access_hook_type prev_access_hook = NULL;
@@ -110,6 +120,33 @@ is_guard_column(Oid relid, int32 column)
 	return false;
 }
 
+static ColumnUse
+use_of_column(Oid relid, int32 column)
+{
+	const GuardedRelation *relation = policy_guarded(relid);
+
+	if (!is_guard_column(relid, column))
+		return COLUMN_FREE;
+	return NameStr(relation->table->retention_start)[0] != '\0' &&
+	               relation->arg[relation->n_args - 1] == column
+	           ? COLUMN_START
+	           : COLUMN_SUBJECT;
+}
+
+/* The deed may have been done, so that the guard cannot be asked any more. */
+static void
+refuse_column(Oid relid, ColumnUse use, const char *deed)
+{
+	if (use == COLUMN_SUBJECT)
+		utility_refuse_always(relid, psprintf("%s a column that names the data subjects of", deed));
+	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+	                errmsg("cannot %s the column from which the storage durations of guarded table "
+	                       "\"%s\" count",
+	                       deed, get_rel_name(relid)),
+	                errhint("Let a data steward remove them first, with privacy_guard.unretain()."),
+	                errdenial(relid, "ddl")));
+}
+
 /* Read one row of a system catalog by its oid; false where it is not visible (yet). */
 typedef void (*ReadRow)(HeapTuple tuple, TupleDesc desc, void *arg);
 
@@ -152,7 +189,7 @@ read_trigger(HeapTuple tuple, TupleDesc desc, void *arg)
 
 	*(Part *) arg = (Part){.relid = form->tgrelid,
 	                       .by_core = form->tgisinternal || OidIsValid(form->tgparentid),
-	                       .is_ours = form->tgfoid == policy_trigger_function()};
+	                       .is_ours = policy_is_guard_trigger(form->tgfoid)};
 }
 
 static void
@@ -264,24 +301,21 @@ utility_table_of_part(Oid class, Oid id, bool *computes)
 static void
 note_table(Touched *object)
 {
-	HeapTuple tuple;
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(object->id));
 
-	if (object->sub > 0)
-	{
-		tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(object->id), Int16GetDatum(object->sub));
-		if (!HeapTupleIsValid(tuple))
-			return;
-		object->name = ((Form_pg_attribute) GETSTRUCT(tuple))->attname;
-		object->type = ((Form_pg_attribute) GETSTRUCT(tuple))->atttypid;
-	}
-	else
-	{
-		tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(object->id));
-		if (!HeapTupleIsValid(tuple))
-			return;
-		object->owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-		object->namespace = ((Form_pg_class) GETSTRUCT(tuple))->relnamespace;
-	}
+	if (!HeapTupleIsValid(tuple))
+		return;
+	object->owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	object->namespace = ((Form_pg_class) GETSTRUCT(tuple))->relnamespace;
+	object->file = ((Form_pg_class) GETSTRUCT(tuple))->relfilenode;
+	ReleaseSysCache(tuple);
+	if (object->sub <= 0)
+		return;
+	tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(object->id), Int16GetDatum(object->sub));
+	if (!HeapTupleIsValid(tuple))
+		return;
+	object->name = ((Form_pg_attribute) GETSTRUCT(tuple))->attname;
+	object->type = ((Form_pg_attribute) GETSTRUCT(tuple))->atttypid;
 	ReleaseSysCache(tuple);
 }
 
@@ -303,7 +337,7 @@ note_touched(Oid class, Oid id, int sub, bool made)
 	if (class == RelationRelationId && !made)
 	{
 		note_table(object);
-		object->names_subject = sub > 0 && is_guard_column(id, sub);
+		object->use = sub > 0 ? use_of_column(id, sub) : COLUMN_FREE;
 	}
 	if ((class == PolicyRelationId || class == TriggerRelationId) && !made)
 	{
@@ -340,6 +374,9 @@ check_part(UtilityCommand *command, const Touched *object, const Part *part)
 		default:
 			break;
 	}
+	if (part->is_path && object->made && relation->table->relid == part->relid)
+		utility_refuse(part->relid,
+		               "add a foreign key to the column that leads to the subjects of");
 	loose = part->computes && object->made ? utility_loose_function(object->class, object->id)
 	                                       : InvalidOid;
 	if (OidIsValid(loose))
@@ -352,12 +389,14 @@ check_table(UtilityCommand *command, const Touched *object)
 	Touched now = *object;
 
 	note_table(&now);
-	if (object->names_subject)
+	if (command->retypes && object->sub > 0 && now.file != object->file)
+		hold_check_table(object->id, "rewrite a column of");
+	if (object->use != COLUMN_FREE)
 	{
 		if (now.type != object->type)
-			utility_refuse_always(object->id, "retype a column that names the data subjects of");
+			refuse_column(object->id, object->use, "retype");
 		if (strcmp(NameStr(now.name), NameStr(object->name)) != 0)
-			utility_refuse_always(object->id, "rename a column that names the data subjects of");
+			refuse_column(object->id, object->use, "rename");
 	}
 	else if (object->sub == 0 && now.owner != object->owner &&
 	         command->authority == AUTHORITY_NONE && OidIsValid(utility_guarded_root(object->id)))
@@ -474,7 +513,8 @@ drop_relation(UtilityCommand *command, Oid relid, int column)
 	if (column != 0)
 	{
 		if (is_guard_column(relid, column))
-			utility_refuse_always(relid, "drop a column that names the data subjects of");
+			refuse_column(relid, use_of_column(relid, column), "drop");
+		hold_check_table(relid, "drop a column of");
 		return;
 	}
 	if (utility_namespace_is_ours(get_rel_namespace(relid)))
@@ -483,6 +523,7 @@ drop_relation(UtilityCommand *command, Oid relid, int column)
 		return;
 	if (command->authority == AUTHORITY_NONE)
 		utility_refuse(relid, "drop");
+	hold_check_table(relid, "drop");
 	old = MemoryContextSwitchTo(command->context);
 	command->dropped_tables = lappend_oid(command->dropped_tables, relid);
 	MemoryContextSwitchTo(old);
@@ -515,6 +556,8 @@ drop_part(UtilityCommand *command, Oid class, Oid id)
 		return;
 	if (part.is_ours && names_part(command))
 		utility_refuse_always(part.relid, "drop the guard's policy or trigger of");
+	if (part.is_path)
+		hold_check_table(part.relid, "drop the foreign key that leads to the data subjects of");
 	if (command->authority == AUTHORITY_STEWARD)
 		return;
 	if (class == TriggerRelationId)
@@ -537,7 +580,9 @@ truncate_table(const UtilityCommand *command, Oid relid)
 		utility_refuse_internal(get_rel_name(relid));
 	if (command->authority == AUTHORITY_NONE && !exempt_glass_is_broken())
 		utility_refuse(relid, "truncate");
-	if (relation->table != NULL)
+	hold_check_table(relid, "truncate");
+	relation = policy_guarded(relid);
+	if (relation != NULL)
 		trail_event(&(TrailEvent){.kind = RECORD_ACCESS,
 		                          .operation = "Erase",
 		                          .relation = relid,

@@ -38,6 +38,7 @@
 
 #include "audit/trail.h"
 #include "compat.h"
+#include "enforce/hold_check.h"
 #include "enforce/utility_depend.h"
 #include "enforce/utility_function.h"
 #include "enforce/utility_objects.h"
@@ -106,7 +107,7 @@ has_own_trigger(Oid relid)
 		Trigger *trigger = &rel->trigdesc->triggers[i];
 
 		if (!trigger->tgisinternal && !trigger->tgisclone &&
-		    trigger->tgfoid != policy_trigger_function())
+		    !policy_is_guard_trigger(trigger->tgfoid))
 			found = true;
 	}
 	table_close(rel, AccessShareLock);
@@ -334,6 +335,28 @@ other_table(const AlterTableCmd *change)
 	}
 }
 
+/* What erases rows or values, or lets them be erased. */
+static void
+check_hold(UtilityCommand *command, Relation rel, const AlterTableCmd *change)
+{
+	switch (change->subtype)
+	{
+		case AT_AlterColumnType: /* whether it rewrites shows afterwards */
+			command->retypes = true;
+			break;
+		case AT_SetUnLogged: /* gone after a crash */
+			hold_check_table(RelationGetRelid(rel), "set to unlogged");
+			break;
+		case AT_DropInherit:
+		case AT_DetachPartition:
+		case AT_DetachPartitionFinalize:
+			hold_check_table(RelationGetRelid(rel), deed_of(change->subtype));
+			break;
+		default:
+			break;
+	}
+}
+
 static void
 check_change(UtilityCommand *command, Relation rel, bool guarded, const AlterTableCmd *change)
 {
@@ -343,6 +366,8 @@ check_change(UtilityCommand *command, Relation rel, bool guarded, const AlterTab
 
 	if (validates_foreign_key(rel, guarded, change))
 		command->validates = true;
+	if (guarded)
+		check_hold(command, rel, change);
 	if (OidIsValid(other))
 	{
 		refuse_if_ours(other);
@@ -668,6 +693,21 @@ utility_table_check_lock(const LockStmt *statement)
 
 /* ---- all of them ---- */
 
+/* Of a data steward's, single objects are not judged. */
+static void
+check_drop(UtilityCommand *command, const DropStmt *statement)
+{
+	ListCell *cell;
+
+	if (statement->removeType != OBJECT_EXTENSION || command->authority != AUTHORITY_STEWARD)
+		return;
+	if (statement->behavior == DROP_CASCADE)
+		hold_check_any();
+	foreach (cell, statement->objects)
+		if (strcmp(strVal(lfirst(cell)), "privacy_guard") == 0)
+			hold_check_any();
+}
+
 static void
 check_contents(UtilityCommand *command, const AlterExtensionContentsStmt *statement)
 {
@@ -690,6 +730,9 @@ utility_table_check(UtilityCommand *command)
 			break;
 		case T_CreateForeignTableStmt:
 			check_create(command, &((CreateForeignTableStmt *) statement)->base, true);
+			break;
+		case T_DropStmt:
+			check_drop(command, (DropStmt *) statement);
 			break;
 		case T_IndexStmt:
 			check_index(command, (IndexStmt *) statement);

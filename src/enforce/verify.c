@@ -138,7 +138,7 @@ refuse_guarded(VerifyContext *context, Scan *scan, Bitmapset *relids)
 }
 
 bool
-verify_has_new_row_check(Oid relid)
+verify_has_row_check(Oid relid)
 {
 	Relation rel = table_open(relid, NoLock);
 	TriggerDesc *triggers = rel->trigdesc;
@@ -152,7 +152,7 @@ verify_has_new_row_check(Oid relid)
 		    trigger->tgenabled == TRIGGER_FIRES_ALWAYS && trigger->tgqual == NULL &&
 		    trigger->tgnattr == 0 && TRIGGER_FOR_ROW(trigger->tgtype) &&
 		    TRIGGER_FOR_AFTER(trigger->tgtype) && TRIGGER_FOR_INSERT(trigger->tgtype) &&
-		    TRIGGER_FOR_UPDATE(trigger->tgtype))
+		    TRIGGER_FOR_UPDATE(trigger->tgtype) && TRIGGER_FOR_DELETE(trigger->tgtype))
 			found = true;
 	}
 	table_close(rel, NoLock);
@@ -189,7 +189,7 @@ verify_modify(VerifyContext *context, ModifyTable *node)
 
 		if (relation == NULL || node->operation == CMD_DELETE)
 			continue;
-		if (!verify_has_new_row_check(relation->relid) ||
+		if (!verify_has_row_check(relation->relid) ||
 		    (node->onConflictAction == ONCONFLICT_UPDATE && !has_conflict_check(node)))
 			found_unguarded(context, relation);
 	}

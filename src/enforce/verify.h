@@ -18,6 +18,6 @@ typedef struct VerifyResult
 extern VerifyResult verify_plan(PlannedStmt *plan);
 
 /* Does the always enabled trigger check new rows of this relation, which is locked? */
-extern bool verify_has_new_row_check(Oid relid);
+extern bool verify_has_row_check(Oid relid);
 
 #endif

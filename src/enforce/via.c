@@ -35,6 +35,7 @@
 #include "compat.h"
 #include "consent/subject.h"
 #include "enforce/via.h"
+#include "policy/foreign_key.h"
 
 #define MAX_STEPS 8
 #define REMEMBERED 8192
@@ -82,47 +83,6 @@ struct ViaCache
 };
 
 /* ---- the path ---- */
-
-typedef struct ForeignKey
-{
-	Oid referenced;
-	Oid index;
-} ForeignKey;
-
-static bool
-find_foreign_key(Oid relid, AttrNumber column, ForeignKey *key)
-{
-	Relation constraints = table_open(ConstraintRelationId, AccessShareLock);
-	ScanKeyData scankey;
-	SysScanDesc scan;
-	HeapTuple tuple;
-	bool found = false;
-
-	ScanKeyInit(&scankey, Anum_pg_constraint_conrelid, BTEqualStrategyNumber, F_OIDEQ,
-	            ObjectIdGetDatum(relid));
-	scan =
-	    systable_beginscan(constraints, ConstraintRelidTypidNameIndexId, true, NULL, 1, &scankey);
-	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
-		AttrNumber conkey[INDEX_MAX_KEYS];
-		AttrNumber confkey[INDEX_MAX_KEYS];
-		Oid op[INDEX_MAX_KEYS];
-		int n;
-
-		if (form->contype != CONSTRAINT_FOREIGN || !form->convalidated)
-			continue;
-		DeconstructFkConstraintRow(tuple, &n, conkey, confkey, op, op, op, NULL, NULL);
-		if (n != 1 || conkey[0] != column)
-			continue;
-		key->referenced = form->confrelid;
-		key->index = form->conindid;
-		found = true;
-	}
-	systable_endscan(scan);
-	table_close(constraints, AccessShareLock);
-	return found;
-}
 
 static void
 add_source(ViaStep *step, Oid relid, Oid index)
@@ -215,7 +175,7 @@ via_create(const GuardedTable *table, MemoryContext context)
 			         "the way from guarded table \"%s\" to its data subject has more than %d steps",
 			         get_rel_name(table->relid), MAX_STEPS),
 			     errhint("Protect a table on the way by its own subject column.")));
-		if (!find_foreign_key(relation->relid, relation->arg[0], &key))
+		if (!foreign_key_find(relation->relid, relation->arg[0], &key))
 			ereport(ERROR,
 			        (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			         errmsg("guarded table \"%s\" has lost the foreign key to its data subject",

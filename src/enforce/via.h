@@ -14,8 +14,8 @@
 typedef struct ViaRow
 {
 	bool found;
-	Datum value[MAX_SUBJECT_COLUMNS + 1];
-	bool null[MAX_SUBJECT_COLUMNS + 1];
+	Datum value[MAX_GUARD_COLUMNS];
+	bool null[MAX_GUARD_COLUMNS];
 } ViaRow;
 
 typedef struct ViaCache ViaCache;

@@ -35,6 +35,7 @@
 #include "utils/timestamp.h"
 
 #include "policy/catalog.h"
+#include "policy/hold.h"
 #include "policy/policy.h"
 #include "policy/rule.h"
 
@@ -74,6 +75,7 @@ typedef struct GrantEntry
 typedef struct Generation
 {
 	MemoryContext context;
+	uint64 number;
 	int pins;
 	PolicyState state;
 	Oid schema;
@@ -81,6 +83,7 @@ typedef struct Generation
 	Oid guard;
 	Oid conflict_guard;
 	Oid trigger;
+	Oid truncate_trigger;
 	Oid library_check;
 	Oid steward;
 	HTAB *tables;    /* GuardedTable by relid */
@@ -88,6 +91,7 @@ typedef struct Generation
 	HTAB *purposes;  /* Purpose by path */
 	HTAB *rules;     /* RuleEntry */
 	HTAB *grants;    /* GrantEntry */
+	HoldSet *holds;  /* NULL until somebody asks */
 	bool any_mode;   /* some role has a mode of its own */
 	bool any_exemption;
 	/* The entries asked for last, by relid: every statement asks for the same few. */
@@ -158,6 +162,7 @@ generation_hash(Generation *gen, const char *name, Size key, Size entry, int fla
 static Generation *
 generation(void)
 {
+	static uint64 count = 0;
 	MemoryContext context;
 	Generation *gen;
 
@@ -174,10 +179,17 @@ generation(void)
 	    AllocSetContextCreate(CurrentMemoryContext, "privacy_guard policy", ALLOCSET_SMALL_SIZES);
 	gen = MemoryContextAllocZero(context, sizeof(Generation));
 	gen->context = context;
+	gen->number = ++count;
 	generation_build(gen);
 	MemoryContextSetParent(context, TopMemoryContext);
 	current = gen;
 	return gen;
+}
+
+uint64
+policy_number(void)
+{
+	return generation()->number;
 }
 
 void *
@@ -273,10 +285,25 @@ read_table(HeapTuple tuple, TupleDesc desc, void *arg)
 	name = catalog_column(tuple, desc, GUARDED_CONSENT_COLUMN, &isnull);
 	if (!isnull)
 		namestrcpy(&table->consent_column, NameStr(*DatumGetName(name)));
+	name = catalog_column(tuple, desc, GUARDED_RETENTION_START, &isnull);
+	if (!isnull)
+		namestrcpy(&table->retention_start, NameStr(*DatumGetName(name)));
 	table->audit_level = audit_level_of(catalog_text(tuple, desc, GUARDED_AUDIT_LEVEL));
 	table->show_null = strcmp(catalog_text(tuple, desc, GUARDED_NULL_SUBJECT), "show") == 0;
 	table->monitor = strcmp(catalog_text(tuple, desc, GUARDED_MODE), "monitor") == 0;
 	table->prior = prior_of(catalog_text(tuple, desc, GUARDED_PRIOR_ROW_SECURITY));
+}
+
+static void
+read_retention(HeapTuple tuple, TupleDesc desc, void *arg)
+{
+	Generation *gen = arg;
+	bool isnull;
+	Oid relid = DatumGetObjectId(catalog_column(tuple, desc, RETENTION_RELATION, &isnull));
+	GuardedTable *table = hash_search(gen->tables, &relid, HASH_FIND, NULL);
+
+	if (table != NULL && strcmp(catalog_text(tuple, desc, RETENTION_ACTION), "anonymise") == 0)
+		table->anonymises = true;
 }
 
 static void
@@ -289,7 +316,7 @@ static void
 generation_build(Generation *gen)
 {
 	static const char *const function_names[] = {"guard", "guard_conflict", "check_new_row",
-	                                             "library_loaded"};
+	                                             "library_loaded", "check_truncate"};
 	Oid functions[lengthof(function_names)];
 	HASH_SEQ_STATUS seq;
 	GuardedTable *table;
@@ -323,6 +350,7 @@ generation_build(Generation *gen)
 	gen->conflict_guard = functions[1];
 	gen->trigger = functions[2];
 	gen->library_check = functions[3];
+	gen->truncate_trigger = functions[4];
 	gen->steward = get_role_oid("privacy_guard_steward", true);
 	gen->tables =
 	    generation_hash(gen, "guarded tables", sizeof(Oid), sizeof(GuardedTable), HASH_BLOBS);
@@ -334,6 +362,7 @@ generation_build(Generation *gen)
 	gen->grants = generation_hash(gen, "grants", sizeof(GrantKey), sizeof(GrantEntry), HASH_BLOBS);
 
 	catalog_scan(CATALOG_GUARDED_TABLE, NULL, 0, read_table, gen);
+	catalog_scan(CATALOG_RETENTION, NULL, 0, read_retention, gen);
 	catalog_scan(CATALOG_IDENTITY, NULL, 0, read_identity, &ours);
 	catalog_scan(CATALOG_TABLE_MODE, NULL, 0, note_row, &gen->any_mode);
 	catalog_scan(CATALOG_EXEMPT_ROLE, NULL, 0, note_row, &gen->any_exemption);
@@ -419,6 +448,13 @@ policy_trigger_function(void)
 	return generation()->trigger;
 }
 
+bool
+policy_is_guard_trigger(Oid function)
+{
+	return OidIsValid(function) &&
+	       (function == generation()->trigger || function == generation()->truncate_trigger);
+}
+
 /* NULL where the relation is neither guarded nor one of the extension's own. */
 const GuardedRelation *
 policy_relation(Oid relid)
@@ -456,6 +492,17 @@ policy_tables(void)
 		relids = lappend_oid(relids, table->relid);
 	list_sort(relids, list_oid_cmp);
 	return relids;
+}
+
+/* Read as late as this, because most statements erase nothing. */
+const HoldSet *
+policy_holds(void)
+{
+	Generation *gen = generation();
+
+	if (gen->holds == NULL)
+		gen->holds = hold_read(gen->tables, gen->context);
+	return gen->holds;
 }
 
 /* NULL where the relation is not guarded. */
@@ -546,31 +593,16 @@ resolve_relation(Generation *gen, RelationEntry *entry)
 			relation->arg[relation->n_args++] = column_of(relation->relid, &table->via);
 		if (NameStr(table->consent_column)[0] != '\0')
 			relation->arg[relation->n_args++] = column_of(relation->relid, &table->consent_column);
+		if (NameStr(table->retention_start)[0] != '\0')
+		{
+			AttrNumber start = column_of(relation->relid, &table->retention_start);
+
+			relation->arg[relation->n_args++] = start;
+			relation->start_is_date = getBaseType(get_atttype(relation->relid, start)) == DATEOID;
+		}
 	}
 	relation->table = table;
 	entry->resolved = true;
-}
-
-static void
-read_purpose(HeapTuple tuple, TupleDesc desc, void *arg)
-{
-	Purpose *purpose = arg;
-	bool isnull;
-
-	purpose->known = true;
-	purpose->id = catalog_int4(tuple, desc, PURPOSE_ID);
-	purpose->version = DatumGetInt16(catalog_column(tuple, desc, PURPOSE_VERSION, &isnull));
-	purpose->basis = catalog_enum_position(
-	    DatumGetObjectId(catalog_column(tuple, desc, PURPOSE_LEGAL_BASIS, &isnull)));
-	purpose->consent_level = 1 + catalog_enum_position(DatumGetObjectId(
-	                                 catalog_column(tuple, desc, PURPOSE_CONSENT_TYPE, &isnull)));
-	purpose->record_basis = catalog_bool(tuple, desc, PURPOSE_RECORD_BASIS);
-	purpose->export_allowed = catalog_bool(tuple, desc, PURPOSE_EXPORT);
-	purpose->exempt_from_restriction =
-	    catalog_bool(tuple, desc, PURPOSE_LEGAL_CLAIMS) ||
-	    catalog_bool(tuple, desc, PURPOSE_RIGHTS_OF_OTHERS) ||
-	    catalog_bool(tuple, desc, PURPOSE_IMPORTANT_PUBLIC_INTEREST) ||
-	    catalog_bool(tuple, desc, PURPOSE_SUBJECT_RIGHTS);
 }
 
 /* NULL for a purpose that does not exist. */
@@ -595,7 +627,7 @@ policy_purpose(const char *path)
 
 		strlcpy(read.path, path, sizeof(read.path));
 		ScanKeyInit(&key, PURPOSE_PATH, BTEqualStrategyNumber, F_TEXTEQ, CStringGetTextDatum(path));
-		catalog_scan(CATALOG_PURPOSE, &key, 1, read_purpose, &read);
+		catalog_scan(CATALOG_PURPOSE, &key, 1, rule_read_purpose, &read);
 		/* Misspelt names are not worth remembering: a session may send any number of them. */
 		if (!read.known)
 			return NULL;
@@ -604,6 +636,24 @@ policy_purpose(const char *path)
 	}
 	gen->recent_purpose = purpose;
 	return purpose;
+}
+
+static void
+read_path(HeapTuple tuple, TupleDesc desc, void *arg)
+{
+	List **paths = arg;
+
+	*paths = lappend(*paths, catalog_text(tuple, desc, PURPOSE_PATH));
+}
+
+List *
+policy_purposes(void)
+{
+	List *paths = NIL;
+
+	(void) generation();
+	catalog_scan(CATALOG_PURPOSE, NULL, 0, read_path, &paths);
+	return paths;
 }
 
 /* ---- rules ---- */

@@ -11,11 +11,16 @@
 #include "postgres.h"
 
 #include "nodes/pg_list.h"
+#include "datatype/timestamp.h"
 #include "policy/decision.h"
 #include "utils/relcache.h"
 
 #define MAX_SUBJECT_COLUMNS 8
 #define MAX_PURPOSE_LENGTH 256
+#define MAX_PURPOSE_DEPTH 16
+
+/* What the guard takes at most: subject columns, own consent, start of the storage duration. */
+#define MAX_GUARD_COLUMNS (MAX_SUBJECT_COLUMNS + 2)
 
 typedef enum KeyKind
 {
@@ -59,7 +64,9 @@ typedef struct GuardedTable
 	int n_subjects; /* 0 when the subject is reached through a foreign key */
 	NameData subject[MAX_SUBJECT_COLUMNS];
 	NameData via;
-	NameData consent_column; /* empty when there is none */
+	NameData consent_column;  /* empty when there is none */
+	NameData retention_start; /* empty where no storage duration was ever set */
+	bool anonymises;          /* rows without subject are what a rule leaves, and so without end */
 	bool show_null;
 	bool monitor;
 	AuditLevel audit_level;
@@ -73,9 +80,17 @@ typedef struct GuardedRelation
 	GuardedTable *table; /* NULL: not guarded */
 	bool internal;       /* one of the extension's own tables */
 	PriorRowSecurity prior;
-	int n_args; /* what the guard takes: subject columns or via, then own consent */
-	AttrNumber arg[MAX_SUBJECT_COLUMNS + 1];
+	int n_args; /* what the guard takes: subject columns or via, own consent, start of duration */
+	AttrNumber arg[MAX_GUARD_COLUMNS];
+	bool start_is_date; /* otherwise a timestamp */
 } GuardedRelation;
+
+/* How long a row may live for a purpose, once that is in effect. */
+typedef struct RuleDuration
+{
+	Interval period;
+	TimestampTz effective_from;
+} RuleDuration;
 
 typedef struct Rule
 {
@@ -84,6 +99,8 @@ typedef struct Rule
 	int32 id;        /* of the permission that decides */
 	LegalBasis basis;
 	DecisionMask mask;
+	int n_durations; /* of the purpose and those above it, then the general one; first wins */
+	RuleDuration duration[MAX_PURPOSE_DEPTH + 1];
 } Rule;
 
 typedef enum PolicyState
@@ -97,6 +114,9 @@ typedef enum PolicyState
 extern void policy_init(void);
 extern PolicyState policy_state(void);
 
+/* Another number whenever the rules may have changed; never 0. */
+extern uint64 policy_number(void);
+
 /* Keep what has been handed out valid until unpinned, also across changes of the rules. */
 extern void *policy_pin(void);
 extern void policy_unpin(void *pin);
@@ -105,7 +125,9 @@ extern const GuardedRelation *policy_relation(Oid relid);
 extern const GuardedRelation *policy_guarded(Oid relid);
 extern List *policy_tables(void); /* the oids of all guarded tables, without their children */
 extern const Purpose *policy_purpose(const char *path);
+extern List *policy_purposes(void); /* the paths of all, as char * */
 extern const Rule *policy_rule(const GuardedTable *table, const Purpose *purpose);
+extern const struct HoldSet *policy_holds(void);
 extern bool policy_entitled(Oid role, const Purpose *purpose);
 extern bool policy_may_collect(Oid role, const Purpose *purpose);
 extern bool policy_monitors(const GuardedTable *table, Oid role);
@@ -119,6 +141,7 @@ extern Oid policy_schema(void);
 extern Oid policy_guard_function(void);
 extern Oid policy_conflict_guard_function(void);
 extern Oid policy_trigger_function(void);
+extern bool policy_is_guard_trigger(Oid function);
 extern Oid policy_library_function(void);
 
 #endif

@@ -12,9 +12,8 @@
 #include "utils/timestamp.h"
 
 #include "policy/catalog.h"
+#include "policy/duration.h"
 #include "policy/rule.h"
-
-#define MAX_PURPOSE_DEPTH 16
 
 /*
  * Call visit() for the purpose and each one above it, nearest first, until it returns false.
@@ -28,6 +27,28 @@ purpose_ascend(const char *path, bool (*visit)(const char *path, int height, voi
 	strlcpy(name, path, sizeof(name));
 	for (int height = 0; visit(name, height, arg) && (dot = strrchr(name, '.')) != NULL; height++)
 		*dot = '\0';
+}
+
+void
+rule_read_purpose(HeapTuple tuple, TupleDesc desc, void *arg)
+{
+	Purpose *purpose = arg;
+	bool isnull;
+
+	purpose->known = true;
+	purpose->id = catalog_int4(tuple, desc, PURPOSE_ID);
+	purpose->version = DatumGetInt16(catalog_column(tuple, desc, PURPOSE_VERSION, &isnull));
+	purpose->basis = catalog_enum_position(
+	    DatumGetObjectId(catalog_column(tuple, desc, PURPOSE_LEGAL_BASIS, &isnull)));
+	purpose->consent_level = 1 + catalog_enum_position(DatumGetObjectId(
+	                                 catalog_column(tuple, desc, PURPOSE_CONSENT_TYPE, &isnull)));
+	purpose->record_basis = catalog_bool(tuple, desc, PURPOSE_RECORD_BASIS);
+	purpose->export_allowed = catalog_bool(tuple, desc, PURPOSE_EXPORT);
+	purpose->exempt_from_restriction =
+	    catalog_bool(tuple, desc, PURPOSE_LEGAL_CLAIMS) ||
+	    catalog_bool(tuple, desc, PURPOSE_RIGHTS_OF_OTHERS) ||
+	    catalog_bool(tuple, desc, PURPOSE_IMPORTANT_PUBLIC_INTEREST) ||
+	    catalog_bool(tuple, desc, PURPOSE_SUBJECT_RIGHTS);
 }
 
 typedef struct RuleSearch
@@ -127,6 +148,80 @@ fold_rules(const RuleSearch *search, const Purpose *purpose, Rule *rule)
 	rule->basis = search->found[best].basis >= 0 ? search->found[best].basis : purpose->basis;
 }
 
+/* ---- storage durations ---- */
+
+typedef struct DurationSearch
+{
+	const char *path;
+	bool found[MAX_PURPOSE_DEPTH + 1]; /* by the depth of the purpose; 0: the general one */
+	RuleDuration duration[MAX_PURPOSE_DEPTH + 1];
+} DurationSearch;
+
+/* How many labels the path of a purpose has. */
+static int
+purpose_depth(const char *path)
+{
+	int depth = 1;
+
+	for (const char *dot = path; (dot = strchr(dot, '.')) != NULL; dot++)
+		depth++;
+	return depth;
+}
+
+static bool
+purpose_covers(const char *above, const char *path)
+{
+	size_t length = strlen(above);
+
+	return strncmp(path, above, length) == 0 && (path[length] == '\0' || path[length] == '.');
+}
+
+static void
+read_duration(HeapTuple tuple, TupleDesc desc, void *arg)
+{
+	DurationSearch *search = arg;
+	char *purpose = catalog_text(tuple, desc, RETENTION_PURPOSE);
+	bool endless;
+	Datum period = catalog_column(tuple, desc, RETENTION_PERIOD, &endless);
+	Datum effective_from = catalog_column(tuple, desc, RETENTION_EFFECTIVE_FROM, &(bool){false});
+	int depth = purpose != NULL ? purpose_depth(purpose) : 0;
+
+	if (endless || depth > MAX_PURPOSE_DEPTH ||
+	    (purpose != NULL && !purpose_covers(purpose, search->path)))
+		return;
+	search->found[depth] = true;
+	search->duration[depth].period = *DatumGetIntervalP(period);
+	search->duration[depth].effective_from = DatumGetTimestampTz(effective_from);
+}
+
+static void
+find_durations(const GuardedTable *table, const Purpose *purpose, Rule *rule)
+{
+	DurationSearch search = {.path = purpose->path};
+	ScanKeyData key;
+
+	if (NameStr(table->retention_start)[0] == '\0')
+		return;
+	ScanKeyInit(&key, RETENTION_RELATION, BTEqualStrategyNumber, F_OIDEQ,
+	            ObjectIdGetDatum(table->relid));
+	catalog_scan(CATALOG_RETENTION, &key, 1, read_duration, &search);
+	for (int depth = MAX_PURPOSE_DEPTH; depth >= 0; depth--)
+		if (search.found[depth])
+			rule->duration[rule->n_durations++] = search.duration[depth];
+}
+
+bool
+rule_cutoff(const Rule *rule, TimestampTz now, TimestampTz *cutoff)
+{
+	for (int i = 0; i < rule->n_durations; i++)
+		if (rule->duration[i].effective_from <= now)
+		{
+			*cutoff = duration_cutoff(now, &rule->duration[i].period);
+			return true;
+		}
+	return false;
+}
+
 Rule
 rule_find(const GuardedTable *table, const Purpose *purpose)
 {
@@ -141,6 +236,7 @@ rule_find(const GuardedTable *table, const Purpose *purpose)
 		                          purpose->exempt_from_restriction, purpose->record_basis);
 		rule.mask.own_consent =
 		    rule.basis == BASIS_CONSENT && NameStr(table->consent_column)[0] != '\0';
+		find_durations(table, purpose, &rule);
 	}
 	return rule;
 }

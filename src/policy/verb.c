@@ -21,6 +21,7 @@
 #include "catalog/pg_proc.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "postmaster/bgworker.h"
 #include "storage/proc.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -62,6 +63,7 @@ int (*verb_denial)(Oid relation, const char *reason) = deny_unrecorded;
 
 static int verb_depth = 0;
 static Oid verb_caller = InvalidOid;
+static bool verb_in_worker = false; /* which is called by nobody */
 
 static Datum verb_call(FunctionCallInfo fcinfo);
 static Datum verb_invoke(FunctionCallInfo fcinfo, Oid function);
@@ -74,6 +76,7 @@ PG_FUNCTION_INFO_V1(verb_steward);
 PG_FUNCTION_INFO_V1(verb_auditor);
 PG_FUNCTION_INFO_V1(verb_break_glass);
 PG_FUNCTION_INFO_V1(verb_invoker_role);
+PG_FUNCTION_INFO_V1(verb_recorder);
 PG_FUNCTION_INFO_V1(verb_running);
 PG_FUNCTION_INFO_V1(verb_is_member);
 PG_FUNCTION_INFO_V1(verb_record_id);
@@ -111,6 +114,17 @@ Datum
 verb_invoker_role(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_OID(verb_invoker());
+}
+
+/* privacy_guard_internal.recorder(): an unquoted role name holds no space, as a worker's does. */
+Datum
+verb_recorder(PG_FUNCTION_ARGS)
+{
+	Oid invoker = verb_invoker();
+
+	if (verb_in_worker)
+		PG_RETURN_TEXT_P(cstring_to_text(MyBgworkerEntry->bgw_type));
+	PG_RETURN_TEXT_P(cstring_to_text(quote_identifier(GetUserNameFromId(invoker, false))));
 }
 
 /* privacy_guard_internal.in_verb() */
@@ -327,6 +341,7 @@ verb_begin_worker(Oid owner)
 	Assert(verb_depth == 0);
 	verb_caller = GetUserId();
 	verb_depth = 1;
+	verb_in_worker = true;
 	SetUserIdAndSecContext(owner, SECURITY_LOCAL_USERID_CHANGE);
 }
 
@@ -337,6 +352,7 @@ verb_end_worker(void)
 		SetUserIdAndSecContext(verb_caller, 0);
 	verb_depth = 0;
 	verb_caller = InvalidOid;
+	verb_in_worker = false;
 }
 
 /* Call with the same arguments; a set goes through resultinfo, as PL/pgSQL materializes it. */

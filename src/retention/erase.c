@@ -2,9 +2,9 @@
  * erase.c
  *		One batch of an erasure: a statement of ours on one table, and what it erased.
  *
- * The statement returns the start of the storage duration of each row; whose rows they are, the
- * guard tells.  Its plan is kept for the batches that follow, under a name that the caller gives
- * to the run: to make the statement and to plan it takes as long as to erase hundreds of rows.
+ * Whose rows they were, and when their storage durations began, the guard tells.  The plan is kept
+ *for the batches that follow, under a name that the caller gives to the run: to make the statement
+ *and to plan it takes as long as to erase hundreds of rows.
  *
  * Copyright (c) 2026, privacy_guard contributors
  */
@@ -18,7 +18,6 @@
 #include "storage/lmgr.h"
 #include "storage/lock.h"
 #include "utils/builtins.h"
-#include "utils/date.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -37,15 +36,6 @@ typedef struct KeptPlan
 	SPIPlanPtr plan;
 	uint64 used; /* when, in calls */
 } KeptPlan;
-
-typedef struct StartReceiver
-{
-	DestReceiver pub;
-	Oid type; /* of the start, without its domains */
-	bool any;
-	Datum first;
-	Datum last;
-} StartReceiver;
 
 enum
 {
@@ -104,59 +94,6 @@ keep_plan(const char *name, SPIPlanPtr plan)
 
 /* ---- what comes back ---- */
 
-static void
-starts_begin(DestReceiver *self, int operation, TupleDesc desc)
-{
-	StartReceiver *starts = (StartReceiver *) self;
-
-	starts->type = getBaseType(TupleDescAttr(desc, 0)->atttypid);
-	if (starts->type != DATEOID && starts->type != TIMESTAMPOID && starts->type != TIMESTAMPTZOID)
-		elog(ERROR, "what is erased has no start");
-}
-
-static bool
-is_before(const StartReceiver *starts, Datum a, Datum b)
-{
-	return starts->type == DATEOID ? DatumGetInt32(a) < DatumGetInt32(b)
-	                               : DatumGetInt64(a) < DatumGetInt64(b);
-}
-
-static bool
-starts_take(TupleTableSlot *slot, DestReceiver *self)
-{
-	StartReceiver *starts = (StartReceiver *) self;
-	bool isnull;
-	Datum start = slot_getattr(slot, 1, &isnull);
-
-	if (isnull)
-		return true;
-	if (!starts->any || is_before(starts, start, starts->first))
-		starts->first = start;
-	if (!starts->any || is_before(starts, starts->last, start))
-		starts->last = start;
-	starts->any = true;
-	return true;
-}
-
-static void
-starts_end(DestReceiver *self)
-{
-}
-
-/* Dates and times without a zone are read as UTC. */
-static Datum
-start_time(const StartReceiver *starts, Datum start)
-{
-	DateADT date;
-
-	if (starts->type != DATEOID)
-		return start;
-	date = DatumGetDateADT(start);
-	if (DATE_IS_NOBEGIN(date))
-		return TimestampTzGetDatum(DT_NOBEGIN);
-	return TimestampTzGetDatum(DATE_IS_NOEND(date) ? DT_NOEND : (TimestampTz) date * USECS_PER_DAY);
-}
-
 /* A trigger that keeps rows back would leave them in receipts of what is gone. */
 static void
 check_count(int result, void *arg)
@@ -182,7 +119,7 @@ is_member(Oid guarded, Oid member)
 }
 
 static Datum
-erased_row(TupleDesc desc, OwnStatement *own, const StartReceiver *starts)
+erased_row(TupleDesc desc, OwnStatement *own)
 {
 	Datum values[ERASED_COLUMNS] = {0};
 	bool nulls[ERASED_COLUMNS] = {false};
@@ -192,12 +129,9 @@ erased_row(TupleDesc desc, OwnStatement *own, const StartReceiver *starts)
 	values[ERASED_UNNUMBERED] = Int64GetDatum(own->unnumbered);
 	values[ERASED_WITHHELD] = Int64GetDatum(own->withheld);
 	values[ERASED_SUBJECTS] = PointerGetDatum(subject_set_from_bits(own->subjects));
-	nulls[ERASED_FIRST_START] = nulls[ERASED_LAST_START] = !starts->any;
-	if (starts->any)
-	{
-		values[ERASED_FIRST_START] = start_time(starts, starts->first);
-		values[ERASED_LAST_START] = start_time(starts, starts->last);
-	}
+	values[ERASED_FIRST_START] = TimestampTzGetDatum(own->first_start);
+	values[ERASED_LAST_START] = TimestampTzGetDatum(own->last_start);
+	nulls[ERASED_FIRST_START] = nulls[ERASED_LAST_START] = own->first_start > own->last_start;
 	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
 }
 
@@ -214,13 +148,13 @@ not_ready(TupleDesc desc, bool gone)
 }
 
 static void
-run(OwnStatement *own, Oid guarded, Oid member, OwnCall *call, StartReceiver *starts)
+run(OwnStatement *own, Oid guarded, Oid member, OwnCall *call)
 {
-	starts->pub = (DestReceiver){starts_take, starts_begin, starts_end, starts_end, DestNone};
-	call->receiver = &starts->pub;
 	call->take = check_count;
 	call->arg = own;
 	own->erases = guarded;
+	own->first_start = PG_INT64_MAX;
+	own->last_start = PG_INT64_MIN;
 	own->subjects = subject_bits_create(CurrentMemoryContext);
 	own_statement_run(own, member, call);
 }
@@ -249,7 +183,6 @@ erase_batch(PG_FUNCTION_ARGS)
 	Oid member = PG_GETARG_OID(1);
 	char *name = text_to_cstring(PG_GETARG_TEXT_PP(2));
 	TupleDesc desc = result_type(fcinfo);
-	StartReceiver starts = {.any = false};
 	OwnStatement *own = palloc0(sizeof(OwnStatement));
 	OwnCall call = {.plan = find_plan(name)};
 	int guc_level;
@@ -266,24 +199,23 @@ erase_batch(PG_FUNCTION_ARGS)
 	guc_level = NewGUCNestLevel();
 	(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
 	                         true, 0, false);
-	run(own, guarded, member, &call, &starts);
+	run(own, guarded, member, &call);
 	AtEOXact_GUC(true, guc_level);
-	PG_RETURN_DATUM(erased_row(desc, own, &starts));
+	PG_RETURN_DATUM(erased_row(desc, own));
 }
 
-/* erase_whole(relation, member, statement text): a SELECT of the start of all rows */
+/* erase_whole(relation, member, statement text): a SELECT of all rows */
 Datum
 erase_whole(PG_FUNCTION_ARGS)
 {
 	TupleDesc desc = result_type(fcinfo);
-	StartReceiver starts = {.any = false};
 	OwnStatement *own = palloc0(sizeof(OwnStatement));
-	OwnCall call = {.sql = text_to_cstring(PG_GETARG_TEXT_PP(2))};
+	OwnCall call = {.sql = text_to_cstring(PG_GETARG_TEXT_PP(2)), .receiver = None_Receiver};
 
 	if (!is_member(PG_GETARG_OID(0), PG_GETARG_OID(1)))
 		PG_RETURN_DATUM(not_ready(desc, true));
-	run(own, PG_GETARG_OID(0), PG_GETARG_OID(1), &call, &starts);
-	PG_RETURN_DATUM(erased_row(desc, own, &starts));
+	run(own, PG_GETARG_OID(0), PG_GETARG_OID(1), &call);
+	PG_RETURN_DATUM(erased_row(desc, own));
 }
 
 /* erase_pick(relation, member, statement text, VARIADIC arguments text[]): its one jsonb */

@@ -9,6 +9,7 @@
 
 #include "postgres.h"
 
+#include "datatype/timestamp.h"
 #include "executor/spi.h"
 #include "utils/array.h"
 #include "types/subject_bits.h"
@@ -27,6 +28,8 @@ typedef struct OwnStatement
 	uint64 rows;     /* that came out of the scan of what it changes */
 	uint64 withheld; /* held or restricted */
 	uint64 unnumbered;
+	TimestampTz first_start; /* of the rows; later than the last where there are none */
+	TimestampTz last_start;
 	SubjectBits *subjects; /* of the rows; NULL where nobody asks */
 	uint64 number[OWN_NUMBERS];
 	int n_numbers;
@@ -87,6 +90,13 @@ own_statement_add_subject(OwnStatement *own, uint64 number)
 	if (own->n_numbers == OWN_NUMBERS)
 		own_statement_settle(own);
 	own->number[own->n_numbers++] = number;
+}
+
+static inline void
+own_statement_add_start(OwnStatement *own, TimestampTz start)
+{
+	own->first_start = Min(own->first_start, start);
+	own->last_start = Max(own->last_start, start);
 }
 
 #endif /* PRIVACY_GUARD_RETENTION_OWN_STATEMENT_H */

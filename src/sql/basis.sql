@@ -10,7 +10,7 @@ CREATE FUNCTION privacy_guard_internal.write_event(
     INSERT INTO privacy_guard.subject_event (event_id, subject, event, purpose, legal_basis, valid_until,
                                              reason, recorded_by, application_user)
         VALUES (privacy_guard_internal.record_id(), subject, event, purpose, legal_basis, valid_until, reason,
-                privacy_guard_internal.invoker()::text, privacy_guard_internal.application_user())
+                privacy_guard_internal.recorder(), privacy_guard_internal.application_user())
         RETURNING event_id $$;
 COMMENT ON FUNCTION privacy_guard_internal.write_event(bigint, text, text, privacy_guard.legal_basis, timestamptz, text) IS
     'Adds to privacy_guard.subject_event, with who recorded it and when, and to the audit log.';

@@ -95,14 +95,19 @@ CREATE TABLE privacy_guard.subject_state (
     key_int bigint,
     consent privacy_guard.consent NOT NULL DEFAULT '{}',
     objections privacy_guard.purpose_set NOT NULL DEFAULT '{}',
-    restricted boolean NOT NULL DEFAULT false)
+    restricted boolean NOT NULL DEFAULT false,
+    next_expiry timestamptz GENERATED ALWAYS AS (privacy_guard.consent_next_expiry(consent)) STORED)
     WITH (fillfactor = 80);
 CREATE UNIQUE INDEX subject_state_key ON privacy_guard.subject_state (category_id, key) WHERE key_int IS NULL;
 CREATE UNIQUE INDEX subject_state_key_int ON privacy_guard.subject_state (category_id, key_int) WHERE key_int IS NOT NULL;
+CREATE INDEX subject_state_next_expiry ON privacy_guard.subject_state (next_expiry) WHERE next_expiry < 'infinity';
 COMMENT ON TABLE privacy_guard.subject_state IS 'The current decisions of each data subject, folded from privacy_guard.consent_record.';
 COMMENT ON COLUMN privacy_guard.subject_state.category_id IS 'Of subject_category. No foreign key: its check would halve the speed of imports; categories in use are not dropped.';
 COMMENT ON COLUMN privacy_guard.subject_state.key IS 'The CRM''s own id in canonical text form.';
 COMMENT ON COLUMN privacy_guard.subject_state.key_int IS 'The same as a number where the category''s keys are integers, so that neighbours are read together. Then only this one is indexed.';
+
+COMMENT ON COLUMN privacy_guard.subject_state.next_expiry IS
+    'When the first consent ends by itself: see privacy_guard_internal.expire_consents().';
 
 -- A basis other than consent, recorded for one subject.
 CREATE TABLE privacy_guard.subject_basis (

@@ -2,9 +2,15 @@
 
 CREATE FUNCTION privacy_guard_internal.is_refusal(status privacy_guard.consent_status) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN status IN ('refused', 'withdrawn', 'revoked', 'expired', 'invalidated');
+    RETURN status IN ('refused', 'withdrawn', 'revoked', 'invalidated');
 COMMENT ON FUNCTION privacy_guard_internal.is_refusal(privacy_guard.consent_status) IS
-    'Whether a status takes consent away.';
+    'Whether a status refuses, also what lies below the purpose in the tree.';
+
+CREATE FUNCTION privacy_guard_internal.ends_consent(status privacy_guard.consent_status) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN status = 'expired' OR privacy_guard_internal.is_refusal(status);
+COMMENT ON FUNCTION privacy_guard_internal.ends_consent(privacy_guard.consent_status) IS
+    'Whether a status takes consent away: expired only that to exactly the same purpose, channel and recipient.';
 
 -- A request takes nothing away: consent that is in force stays so until the answer comes.
 CREATE FUNCTION privacy_guard_internal.fold(
@@ -72,7 +78,7 @@ CREATE FUNCTION privacy_guard_internal.write_record(entry privacy_guard.consent_
 BEGIN
     entry.schema_version := 1;
     entry.legal_basis := 'consent';
-    entry.recorded_by := privacy_guard_internal.invoker()::text;
+    entry.recorded_by := privacy_guard_internal.recorder();
     entry.session_role := session_user;
     entry.application_user := privacy_guard_internal.application_user();
     entry.recorded_at := clock_timestamp();
@@ -190,7 +196,7 @@ BEGIN
     entry.event_state := privacy_guard_internal.parse_status(status);
     entry.consent_type := privacy_guard_internal.parse_consent_type(consent_type);
     entry.event_time := privacy_guard_internal.parse_event_time(event_time);
-    IF privacy_guard_internal.is_refusal(entry.event_state) THEN
+    IF privacy_guard_internal.ends_consent(entry.event_state) THEN
         PERFORM privacy_guard_internal.require_withdrawal(for_purpose.path);
     ELSE
         PERFORM privacy_guard_internal.require_collection(for_purpose.path);
@@ -216,7 +222,7 @@ BEGIN
     entry.recipient := recipient;
     entry.given_by := given_by;
     state := privacy_guard_internal.lock_subject(subject, subject_category,
-        privacy_guard_internal.is_refusal(entry.event_state));
+        privacy_guard_internal.ends_consent(entry.event_state));
     entry.record_id := privacy_guard_internal.apply_record(state, entry, evidence);
     IF confirm THEN
         PERFORM privacy_guard_internal.request_confirmation(entry.record_id, confirm_within);
@@ -224,7 +230,7 @@ BEGIN
     RETURN entry.record_id;
 END $$;
 COMMENT ON FUNCTION privacy_guard_internal.record_consent IS
-    'Records what a data subject decided (GDPR Art. 7, ISO/IEC TS 27560) and returns the record''s id. subject: the CRM''s own id as text. status: a consent_status; refusals cascade as in withdraw_consent(). consent_type: how it was expressed. valid_for: from event_time on. evidence: kept apart, erasable. channel, recipient: narrow the decision. given_by: who decided for the subject. event_time: when, by default now; an event older than the latest one is kept but changes nothing. Consent to a purpose with double_opt_in is requested until confirm_consent(), which must follow in confirm_within. Needs grant_collection(); refusals need less. Errors: 22004, 22023, 22P02 bad key, channel or recipient, 42501, 42704.';
+    'Records what a data subject decided (GDPR Art. 7, ISO/IEC TS 27560) and returns the record''s id. subject: the CRM''s own id as text. status: a consent_status; refusals cascade as in withdraw_consent(), expired ends only what it names. consent_type: how it was expressed. valid_for: from event_time on. evidence: kept apart, erasable. channel, recipient: narrow the decision. given_by: who decided for the subject. event_time: when, by default now; an event older than the latest one is kept but changes nothing. Consent to a purpose with double_opt_in is requested until confirm_consent(), which must follow in confirm_within. Needs grant_collection(); refusals need less. Errors: 22004, 22023, 22P02 bad key, channel or recipient, 42501, 42704.';
 CALL privacy_guard_internal.publish('record_consent', 'anyone');
 
 CREATE FUNCTION privacy_guard_internal.withdraw_consent(
@@ -233,7 +239,7 @@ CREATE FUNCTION privacy_guard_internal.withdraw_consent(
     evidence jsonb DEFAULT NULL, given_by text DEFAULT NULL, event_time timestamptz DEFAULT NULL) RETURNS uuid
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF NOT privacy_guard_internal.is_refusal(privacy_guard_internal.parse_status(status)) THEN
+    IF NOT privacy_guard_internal.ends_consent(privacy_guard_internal.parse_status(status)) THEN
         RAISE EXCEPTION 'status "%" does not withdraw consent', status
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'Use withdrawn, refused, revoked, expired or invalidated.';

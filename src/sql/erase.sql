@@ -57,46 +57,6 @@ CREATE TABLE privacy_guard.retention_state (
 COMMENT ON TABLE privacy_guard.retention_state IS 'How erasing goes, by guarded table: what retention_status shows.';
 COMMENT ON COLUMN privacy_guard.retention_state.blocked IS 'Rows due at the last run that others depend on, or whose erasure would run somebody''s code as superuser.';
 
--- ---- statements of ours, as the owners of tables: see src/retention/ ----
-
-CREATE FUNCTION privacy_guard_internal.run_as_owner(relation regclass, statement text, VARIADIC arguments text[])
-    RETURNS jsonb
-    LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'own_statement_run_as_owner';
-COMMENT ON FUNCTION privacy_guard_internal.run_as_owner(regclass, text, text[]) IS
-    'Runs a statement as the owner of a guarded table, past the guard, with the arguments as $1 and so on; returns its one jsonb. Errors: 55000 where it would run somebody''s code as superuser.';
-
-CREATE FUNCTION privacy_guard_internal.runs_foreign_code(relation regclass, event text) RETURNS boolean
-    LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'owner_code_runs_foreign';
-COMMENT ON FUNCTION privacy_guard_internal.runs_foreign_code(regclass, text) IS
-    'Whether a DELETE or UPDATE of the table would run somebody''s trigger or expression as a superuser, there or where it cascades to.';
-
-CREATE FUNCTION privacy_guard_internal.erase_batch(
-    relation regclass, member regclass, plan text, statement text, arguments text[],
-    OUT ready boolean, OUT rows bigint, OUT first_start timestamptz, OUT last_start timestamptz,
-    OUT subjects privacy_guard.subject_set, OUT unnumbered bigint, OUT withheld bigint)
-    LANGUAGE C AS 'MODULE_PATHNAME', 'erase_batch';
-COMMENT ON FUNCTION privacy_guard_internal.erase_batch(regclass, regclass, text, text, text[]) IS
-    'Runs a statement that erases rows of a guarded table, as its owner; held and restricted rows do not pass. Its plan is kept under the name; without a statement, and without such a plan, it is not ready. ready is null where the member is no part of the table any more.';
-
-CREATE FUNCTION privacy_guard_internal.erase_whole(
-    relation regclass, member regclass, statement text,
-    OUT ready boolean, OUT rows bigint, OUT first_start timestamptz, OUT last_start timestamptz,
-    OUT subjects privacy_guard.subject_set, OUT unnumbered bigint, OUT withheld bigint)
-    LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'erase_whole';
-COMMENT ON FUNCTION privacy_guard_internal.erase_whole(regclass, regclass, text) IS
-    'What a partition holds that is about to go as a whole: the statement selects the start of all its rows.';
-
-CREATE FUNCTION privacy_guard_internal.erase_pick(relation regclass, member regclass, statement text, VARIADIC arguments text[])
-    RETURNS jsonb
-    LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'erase_pick';
-COMMENT ON FUNCTION privacy_guard_internal.erase_pick(regclass, regclass, text, text[]) IS
-    'As run_as_owner(), but of the guarded table itself the statement sees only what may be erased.';
-
-CREATE FUNCTION privacy_guard_internal.erase_claim(relation regclass) RETURNS boolean
-    LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'erase_claim';
-COMMENT ON FUNCTION privacy_guard_internal.erase_claim(regclass) IS
-    'Keeps other sessions from erasing rows of the table until the end of the transaction; false where one does already.';
-
 -- ---- masks ----
 
 -- Named in statements of ours; the planner puts the other one in its place.
@@ -307,13 +267,12 @@ COMMENT ON FUNCTION privacy_guard_internal.erase_assignments(privacy_guard.guard
 CREATE FUNCTION privacy_guard_internal.erase_at(
     guarded privacy_guard.guarded_table, member regclass, action text, masks jsonb, places text) RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT format(CASE action
-               WHEN 'delete' THEN 'DELETE FROM ONLY %1$s t WHERE t.ctid = ANY (%2$s) RETURNING t.%3$I'
-               WHEN 'pseudonymise' THEN 'UPDATE ONLY %1$s t SET %4$s WHERE t.ctid = ANY (%2$s) RETURNING NULL::date'
-               ELSE 'UPDATE ONLY %1$s t SET %4$s WHERE t.ctid = ANY (%2$s) RETURNING t.%3$I' END,
-           member, places, guarded.retention_start, privacy_guard_internal.erase_assignments(guarded, action, masks)) $$;
+    SELECT CASE action
+               WHEN 'delete' THEN format('DELETE FROM ONLY %s t WHERE t.ctid = ANY (%s)', member, places)
+               ELSE format('UPDATE ONLY %s t SET %s WHERE t.ctid = ANY (%s)', member,
+                           privacy_guard_internal.erase_assignments(guarded, action, masks), places) END $$;
 COMMENT ON FUNCTION privacy_guard_internal.erase_at(privacy_guard.guarded_table, regclass, text, jsonb, text) IS
-    'The statement that erases the rows of a member at certain places, and returns their starts; pseudonymise has put infinity there.';
+    'The statement that erases the rows of a member at certain places.';
 
 -- $1 to $2 are the starts, $3 the places to leave out.
 CREATE FUNCTION privacy_guard_internal.due_rows(
@@ -419,7 +378,7 @@ BEGIN
             arguments);
     END IF;
     RETURN (batch.rows, batch.first_start, batch.last_start, batch.subjects, batch.unnumbered,
-            batch.rows, CASE WHEN run.action <> 'pseudonymise' THEN batch.last_start END, '{}')::privacy_guard_internal.erased;
+            batch.rows, batch.last_start, '{}')::privacy_guard_internal.erased;
 EXCEPTION WHEN OTHERS THEN
     IF NOT privacy_guard_internal.is_about_row(SQLSTATE) THEN
         RAISE;
@@ -470,7 +429,7 @@ BEGIN
         RETURN NULL;
     END IF;
     EXECUTE format('LOCK TABLE ONLY %s IN SHARE MODE', partition);
-    content := privacy_guard_internal.erase_whole(guarded.relation, partition, format('SELECT t.%I FROM ONLY %s t', guarded.retention_start, partition));
+    content := privacy_guard_internal.erase_whole(guarded.relation, partition, format('SELECT FROM ONLY %s', partition));
     IF content.ready IS NULL OR content.withheld > 0 OR content.last_start > run.cutoff THEN
         RETURN NULL;
     END IF;

@@ -31,7 +31,7 @@ CREATE FUNCTION privacy_guard_internal.policy_at(object text, at timestamptz) RE
 DECLARE
     identity text[] := CASE object WHEN 'purpose' THEN '{path}' WHEN 'rule' THEN '{rule_id}'
         WHEN 'purpose_grant' THEN '{purpose,role,privilege}' WHEN 'table_mode' THEN '{relation,role}'
-        WHEN 'exempt_role' THEN '{role}' ELSE '{relation}' END;
+        WHEN 'exempt_role' THEN '{role}' WHEN 'retention' THEN '{relation,purpose}' ELSE '{relation}' END;
 BEGIN
     IF at IS NULL THEN
         RETURN QUERY EXECUTE format('SELECT to_jsonb(t) FROM privacy_guard.%I t', object);
@@ -164,6 +164,7 @@ BEGIN
         WHEN own.status IS NULL AND above.status IS NULL THEN 'no consent is on record'
         WHEN above.status IS NOT NULL AND (own.status IS NULL OR above.event_time >= own.event_time)
             THEN format('consent to "%s" above it is %s', above.purpose, above.status)
+        WHEN own.status = 'expired' THEN format('consent ended on %s', own.event_time)
         WHEN own.status NOT IN ('given', 'renewed') THEN format('consent is %s', own.status)
         WHEN own.event_time > moment THEN 'consent begins later'
         WHEN own.valid_until <= moment THEN format('consent ended on %s', own.valid_until)
@@ -286,6 +287,46 @@ END $$;
 COMMENT ON FUNCTION privacy_guard_internal.explain_subject(privacy_guard.subject_state, privacy_guard.purpose, privacy_guard.legal_basis, timestamptz) IS
     'Consent, objection, recorded basis and restriction, as far as the legal basis makes them count.';
 
+CREATE FUNCTION privacy_guard_internal.duration_at(
+    guarded privacy_guard.guarded_table, purpose text, at timestamptz) RETURNS SETOF privacy_guard.retention
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT d.* FROM privacy_guard_internal.policy_at('retention', at) row
+      CROSS JOIN jsonb_populate_record(NULL::privacy_guard.retention, row) d
+     WHERE d.relation = guarded.relation AND d.period IS NOT NULL
+       AND d.effective_from <= coalesce(at, clock_timestamp())
+       AND (d.purpose IS NULL OR privacy_guard.covers(d.purpose, duration_at.purpose))
+     ORDER BY length(d.purpose) DESC NULLS LAST LIMIT 1 $$;
+COMMENT ON FUNCTION privacy_guard_internal.duration_at(privacy_guard.guarded_table, text, timestamptz) IS
+    'The storage duration of a table that is in effect for a purpose: the nearest up the tree, or the table''s own.';
+
+CREATE FUNCTION privacy_guard_internal.explain_duration(
+    guarded privacy_guard.guarded_table, subject text, purpose text, at timestamptz)
+    RETURNS SETOF privacy_guard_internal.explanation
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    duration privacy_guard.retention;
+    cutoff timestamptz;
+    living bigint;
+    ended bigint;
+BEGIN
+    SELECT d.* INTO duration FROM privacy_guard_internal.duration_at(guarded, purpose, at) d;
+    IF NOT FOUND OR guarded.retention_start IS NULL THEN
+        RETURN;
+    END IF;
+    cutoff := privacy_guard_internal.duration_cutoff(coalesce(at, clock_timestamp()), duration.period);
+    ended := privacy_guard_internal.count_about(guarded.relation,
+        privacy_guard_internal.has_ended(guarded.relation, guarded.retention_start), cutoff, ARRAY[subject]);
+    living := privacy_guard_internal.count_about(guarded.relation, '$1 IS NOT NULL', cutoff, ARRAY[subject]) - ended;
+    RETURN NEXT privacy_guard_internal.finding('storage duration',
+        CASE WHEN ended > 0 AND living = 0 THEN 'deny' WHEN ended = 0 THEN 'permit' ELSE 'info' END,
+        format('%s rows of the data subject have expired and %s have not: rows end %s after "%s", so those of %s and before',
+               coalesce(ended::text, 'an unknown number of'), coalesce(living::text, 'an unknown number'),
+               duration.period, guarded.retention_start, cutoff),
+        duration.effective_from, format('retain() by %s', duration.created_by));
+END $$;
+COMMENT ON FUNCTION privacy_guard_internal.explain_duration(privacy_guard.guarded_table, text, text, timestamptz) IS
+    'Whether the rows of a data subject, as they are now, are past the storage duration of a purpose.';
+
 CREATE FUNCTION privacy_guard_internal.explain_mode(guarded privacy_guard.guarded_table, role regrole, at timestamptz)
     RETURNS SETOF privacy_guard_internal.explanation
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -315,7 +356,7 @@ COMMENT ON FUNCTION privacy_guard_internal.explain_mode(privacy_guard.guarded_ta
 CREATE FUNCTION privacy_guard_internal.explain_checks(
     relation regclass, subject text, purpose text, role regrole, at timestamptz)
     RETURNS SETOF privacy_guard_internal.explanation
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     guarded privacy_guard.guarded_table;
     category privacy_guard.subject_category;
@@ -352,6 +393,8 @@ BEGIN
                 category.name), NULL, NULL);
         END IF;
         RETURN QUERY SELECT * FROM privacy_guard_internal.explain_subject(state, found_purpose, rule.basis, at);
+        RETURN QUERY SELECT * FROM privacy_guard_internal.explain_duration(guarded,
+            privacy_guard_internal.canonical_key(subject, category), found_purpose.path, at);
     END IF;
     RETURN QUERY SELECT * FROM privacy_guard_internal.explain_mode(guarded, role, at);
 END $$;

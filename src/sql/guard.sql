@@ -20,7 +20,12 @@ COMMENT ON FUNCTION privacy_guard_internal.guard_conflict(internal, regclass, "a
 CREATE FUNCTION privacy_guard_internal.check_new_row() RETURNS trigger
     LANGUAGE C AS 'MODULE_PATHNAME', 'check_new_row';
 COMMENT ON FUNCTION privacy_guard_internal.check_new_row() IS
-    'AFTER ROW trigger of guarded tables: refuses new rows whose data subjects the purpose may not see. Errors: 42501.';
+    'AFTER ROW trigger of guarded tables: refuses new rows whose data subjects the purpose may not see, and the loss of rows under a legal hold. Errors: 42501.';
+
+CREATE FUNCTION privacy_guard_internal.check_truncate() RETURNS trigger
+    LANGUAGE C AS 'MODULE_PATHNAME', 'check_truncate';
+COMMENT ON FUNCTION privacy_guard_internal.check_truncate() IS
+    'BEFORE TRUNCATE trigger of guarded tables: refuses while a legal hold may bind their rows. Errors: 42501.';
 
 -- Immutable, so that the planner folds it away; an error when the library is not preloaded.
 CREATE FUNCTION privacy_guard_internal.library_loaded() RETURNS boolean

@@ -49,9 +49,9 @@ COMMENT ON COLUMN privacy_guard.consent_record.pii_principal_id IS
 COMMENT ON COLUMN privacy_guard.consent_record.given_by IS
     'The party that decided, where it was not the subject: a parent, a guardian.';
 COMMENT ON COLUMN privacy_guard.consent_record.caused_by IS
-    'The record of the withdrawal or confirmation that brought this one about.';
+    'The record that brought this one about: the withdrawal, the request that is confirmed, the consent that has ended.';
 COMMENT ON COLUMN privacy_guard.consent_record.recorded_by IS
-    'The role that recorded the event (current_user of the caller).';
+    'The role that recorded the event (current_user of the caller), or the background worker: consent that ends by itself.';
 
 -- Apart from the ledger, because it may hold personal data and must be erasable alone.
 CREATE TABLE privacy_guard.consent_evidence (

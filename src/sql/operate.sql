@@ -120,6 +120,9 @@ BEGIN
         IF guarded.consent_column IS NOT NULL THEN
             PERFORM privacy_guard_internal.column_type(guarded.relation, guarded.consent_column);
         END IF;
+        IF guarded.retention_start IS NOT NULL THEN
+            PERFORM privacy_guard_internal.require_start(guarded.relation, guarded.retention_start);
+        END IF;
         PERFORM privacy_guard_internal.adopt(guarded.relation);
     END LOOP;
     IF NOT privacy_guard_internal.has_identity() THEN

@@ -191,6 +191,11 @@ CREATE FUNCTION privacy_guard_internal.row_security(relation regclass) RETURNS t
       FROM pg_class c WHERE c.oid = relation $$;
 COMMENT ON FUNCTION privacy_guard_internal.row_security(regclass) IS 'Row security of a table: off, enabled or forced.';
 
+CREATE FUNCTION privacy_guard_internal.has_trigger(relation regclass, function regprocedure) RETURNS boolean
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+$$ SELECT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = relation AND t.tgfoid = function) $$;
+COMMENT ON FUNCTION privacy_guard_internal.has_trigger(regclass, regprocedure) IS 'Whether a table has a trigger that calls this.';
+
 CREATE FUNCTION privacy_guard_internal.arm(relation regclass) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -199,16 +204,24 @@ BEGIN
         EXECUTE format('CREATE POLICY privacy_guard ON %s AS RESTRICTIVE USING (privacy_guard_internal.library_loaded())',
                        relation);
     END IF;
-    IF NOT EXISTS (SELECT FROM pg_trigger t
-                    WHERE t.tgrelid = relation
-                      AND t.tgfoid = 'privacy_guard_internal.check_new_row()'::regprocedure) THEN
-        EXECUTE format('CREATE TRIGGER privacy_guard_check AFTER INSERT OR UPDATE ON %s
+    -- Bit 8: DELETE. A dump of an earlier version has triggers without it.
+    IF EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = relation AND t.tgparentid = 0 AND t.tgtype & 8 = 0
+                  AND t.tgfoid = 'privacy_guard_internal.check_new_row()'::regprocedure) THEN
+        EXECUTE format('DROP TRIGGER privacy_guard_check ON %s', relation);
+    END IF;
+    IF NOT privacy_guard_internal.has_trigger(relation, 'privacy_guard_internal.check_new_row()') THEN
+        EXECUTE format('CREATE TRIGGER privacy_guard_check AFTER INSERT OR UPDATE OR DELETE ON %s
                             FOR EACH ROW EXECUTE FUNCTION privacy_guard_internal.check_new_row()', relation);
     END IF;
-    EXECUTE format('ALTER TABLE ONLY %s ENABLE ALWAYS TRIGGER privacy_guard_check', relation);
+    IF NOT privacy_guard_internal.has_trigger(relation, 'privacy_guard_internal.check_truncate()') THEN
+        EXECUTE format('CREATE TRIGGER privacy_guard_truncate BEFORE TRUNCATE ON %s
+                            FOR EACH STATEMENT EXECUTE FUNCTION privacy_guard_internal.check_truncate()', relation);
+    END IF;
+    EXECUTE format('ALTER TABLE ONLY %s ENABLE ALWAYS TRIGGER privacy_guard_check,
+                                        ENABLE ALWAYS TRIGGER privacy_guard_truncate', relation);
 END $$;
 COMMENT ON FUNCTION privacy_guard_internal.arm(regclass) IS
-    'Puts row security, the policy and the trigger of the guard on one table.';
+    'Puts row security, the policy and the triggers of the guard on one table.';
 
 CREATE FUNCTION privacy_guard_internal.disarm(relation regclass, prior text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -217,6 +230,9 @@ BEGIN
     IF EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = relation AND t.tgparentid = 0
                   AND t.tgfoid = 'privacy_guard_internal.check_new_row()'::regprocedure) THEN
         EXECUTE format('DROP TRIGGER privacy_guard_check ON %s', relation);
+    END IF;
+    IF privacy_guard_internal.has_trigger(relation, 'privacy_guard_internal.check_truncate()') THEN
+        EXECUTE format('DROP TRIGGER privacy_guard_truncate ON %s', relation);
     END IF;
     IF prior <> 'forced' THEN
         EXECUTE format('ALTER TABLE ONLY %s NO FORCE ROW LEVEL SECURITY', relation);
@@ -367,12 +383,15 @@ CALL privacy_guard_internal.publish('protect', 'steward');
 
 CREATE FUNCTION privacy_guard_internal.forget_table(relation oid) RETURNS void
     LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    DELETE FROM privacy_guard.unneeded_since u WHERE u.relation = forget_table.relation;
+    DELETE FROM privacy_guard.unneeded_pass p WHERE p.relation = forget_table.relation;
     DELETE FROM privacy_guard.rule r WHERE r.relation = forget_table.relation;
+    DELETE FROM privacy_guard.retention d WHERE d.relation = forget_table.relation;
     DELETE FROM privacy_guard.table_mode m WHERE m.relation = forget_table.relation;
     DELETE FROM privacy_guard.guarded_child c WHERE forget_table.relation IN (c.root, c.relation);
     DELETE FROM privacy_guard.guarded_table g WHERE g.relation = forget_table.relation $$;
 COMMENT ON FUNCTION privacy_guard_internal.forget_table(oid) IS
-    'Forgets a guarded table with its rules, modes and children, or a single child. Also after DROP TABLE by a data steward.';
+    'Forgets a guarded table with its rules, storage durations, modes and children, or a single child. Also after DROP TABLE by a data steward.';
 
 CREATE FUNCTION privacy_guard_internal.unprotect(relation regclass)
     RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -397,6 +416,7 @@ BEGIN
             USING ERRCODE = 'dependent_objects_still_exist', HINT = 'Unprotect that table first.';
     END IF;
     EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);
+    PERFORM privacy_guard_internal.require_unheld(relation, 'unprotect');
     PERFORM privacy_guard_internal.disarm(relation, guarded.prior_row_security);
     FOR child IN SELECT * FROM privacy_guard.guarded_child c WHERE c.root = unprotect.relation LOOP
         IF EXISTS (SELECT FROM pg_class c WHERE c.oid = child.relation) THEN
@@ -406,7 +426,7 @@ BEGIN
     PERFORM privacy_guard_internal.forget_table(relation);
 END $$;
 COMMENT ON FUNCTION privacy_guard_internal.unprotect(regclass) IS
-    'Takes the guard off a table, with its rules and modes, and restores its row security. Errors: 22004, 42P01, 55000, 2BP01.';
+    'Takes the guard off a table, with its rules, storage durations and modes, and restores its row security. Not while a legal hold may bind its rows. Errors: 22004, 42501, 42P01, 55000, 2BP01.';
 CALL privacy_guard_internal.publish('unprotect', 'steward');
 
 CREATE FUNCTION privacy_guard_internal.set_mode(relation regclass, mode text, role regrole DEFAULT NULL)

@@ -43,7 +43,7 @@ BEGIN
     IF privacy_guard_internal.in_verb() THEN
         INSERT INTO privacy_guard.policy_history
                     (changed_by, object, operation, relation, role, purpose, old_row, new_row)
-            VALUES (privacy_guard_internal.invoker()::text, TG_TABLE_NAME, TG_OP,
+            VALUES (privacy_guard_internal.recorder(), TG_TABLE_NAME, TG_OP,
                     to_regclass(any_row ->> 'relation'), to_regrole(any_row ->> 'role'),
                     coalesce(any_row ->> 'purpose', any_row ->> 'path'), old_row, new_row);
         PERFORM privacy_guard_internal.audit_event('policy', TG_OP, TG_TABLE_NAME,
@@ -201,7 +201,11 @@ BEGIN
                'Revoke it with privacy_guard.revoke_purpose(), revoke_collection() and revoke_confirmation().'
           FROM privacy_guard.purpose_grant g WHERE g.purpose = dropped.path HAVING count(*) > 0
         UNION ALL
-        SELECT 4, format('%s legal bases are on record for it', count(*)),
+        SELECT 4, format('table %s has a storage duration for it', min(d.relation::text)),
+               'Remove it with privacy_guard.unretain().'
+          FROM privacy_guard.retention d WHERE d.purpose = dropped.path HAVING count(*) > 0
+        UNION ALL
+        SELECT 5, format('%s legal bases are on record for it', count(*)),
                'Withdraw them with privacy_guard.withdraw_basis().'
           FROM privacy_guard.subject_basis b
          WHERE b.purpose = dropped.path AND b.valid_until > clock_timestamp() HAVING count(*) > 0)

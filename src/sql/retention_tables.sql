@@ -36,3 +36,26 @@ CREATE UNIQUE INDEX hold_key ON privacy_guard.hold
     (matter, (coalesce(subject, 0)), (coalesce(relation::oid, 0::oid)));
 COMMENT ON TABLE privacy_guard.hold IS
     'Legal holds in force: what may not be erased, of a data subject, a table, or a data subject in a table (GDPR Art. 17(3)(e)).';
+
+-- Progress of what retain() asks for with erase_unneeded_after; written while the eraser works.
+
+CREATE TABLE privacy_guard.unneeded_since (
+    relation regclass NOT NULL,
+    subject bigint NOT NULL,
+    since timestamptz NOT NULL DEFAULT clock_timestamp(),
+    next_try timestamptz NOT NULL DEFAULT '-infinity',
+    PRIMARY KEY (relation, subject));
+CREATE INDEX unneeded_since_time ON privacy_guard.unneeded_since (relation, since) WHERE next_try = '-infinity';
+CREATE INDEX unneeded_since_again ON privacy_guard.unneeded_since (relation, next_try) WHERE next_try > '-infinity';
+COMMENT ON TABLE privacy_guard.unneeded_since IS
+    'Data subjects for whose data in a table no purpose has had a legal basis since then, as far as noticed.';
+COMMENT ON COLUMN privacy_guard.unneeded_since.next_try IS
+    'Rows that could not be erased, because of a hold for example, are not tried before.';
+
+CREATE TABLE privacy_guard.unneeded_pass (
+    relation regclass PRIMARY KEY,
+    next_subject bigint NOT NULL DEFAULT 0,
+    started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    finished_at timestamptz);
+COMMENT ON TABLE privacy_guard.unneeded_pass IS
+    'How far the search for data subjects without legal basis has come; next_subject 0: the next pass has not begun.';

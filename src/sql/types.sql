@@ -82,12 +82,17 @@ CREATE FUNCTION privacy_guard.is_permitted(
         at timestamptz DEFAULT pg_catalog.clock_timestamp()) RETURNS boolean
     AS 'MODULE_PATHNAME', 'consent_is_permitted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION privacy_guard.is_permitted(privacy_guard.consent, text, timestamptz) IS
-    'Whether consent for exactly this purpose (no channel, no recipient) is given or renewed, expressed at least, and valid at that time, and no ancestor purpose was refused, withdrawn, revoked, expired or invalidated since or at the same time. Any version of the purpose counts. 22P02 bad purpose. Source: src/types/consent_ops.c.';
+    'Whether consent for exactly this purpose (no channel, no recipient) is given or renewed, expressed at least, and valid at that time, and no ancestor purpose was refused, withdrawn, revoked or invalidated since or at the same time. Any version of the purpose counts. 22P02 bad purpose. Source: src/types/consent_ops.c.';
 
 CREATE FUNCTION privacy_guard.consent_permits_now(consent privacy_guard.consent, purpose text) RETURNS boolean
     AS 'MODULE_PATHNAME', 'consent_permits_now' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION privacy_guard.consent_permits_now(privacy_guard.consent, text) IS
     'is_permitted() at clock_timestamp(); the function of consent ? purpose. 22P02 bad purpose. Source: src/types/consent_ops.c.';
+
+CREATE FUNCTION privacy_guard.consent_next_expiry(consent privacy_guard.consent) RETURNS timestamptz
+    AS 'MODULE_PATHNAME', 'consent_next_expiry' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION privacy_guard.consent_next_expiry(privacy_guard.consent) IS
+    'When the first of the decisions that are given or renewed ends, whatever its purpose, channel and recipient; infinity where none does. Source: src/types/consent.c.';
 
 -- consent: casts.
 

@@ -5,6 +5,11 @@ CREATE FUNCTION privacy_guard_internal.invoker() RETURNS regrole
 COMMENT ON FUNCTION privacy_guard_internal.invoker() IS
     'The role that called the verb in progress. Errors: 42501 outside of verbs.';
 
+CREATE FUNCTION privacy_guard_internal.recorder() RETURNS text
+    LANGUAGE C STABLE AS 'MODULE_PATHNAME', 'verb_recorder';
+COMMENT ON FUNCTION privacy_guard_internal.recorder() IS
+    'Who records what the verb in progress does: the invoker, or "privacy_guard ..." for a background worker. Errors: 42501 outside of verbs.';
+
 CREATE FUNCTION privacy_guard_internal.in_verb() RETURNS boolean
     LANGUAGE C STABLE AS 'MODULE_PATHNAME', 'verb_running';
 COMMENT ON FUNCTION privacy_guard_internal.in_verb() IS

@@ -94,6 +94,25 @@ consent_evaluate(const Consent *consent, const char *path, int path_len, int ver
 	}
 }
 
+TimestampTz
+consent_ends_at(const Consent *consent)
+{
+	TimestampTz ends_at = DT_NOEND;
+	ItemArray array;
+
+	if (!item_array_open(consent, CONSENT_FORMAT, &array))
+		return DT_NOEND;
+	for (int i = 0; i < array.count; i++)
+	{
+		ConsentDecision decision;
+		int len;
+
+		item_read(item_array_get(&array, i, &len), &decision);
+		ends_at = Min(ends_at, consent_decision_ends_at(&decision));
+	}
+	return ends_at;
+}
+
 int
 consent_count(const Consent *consent)
 {

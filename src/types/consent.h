@@ -75,7 +75,10 @@ typedef struct ConsentVerdict
 #define CONSENT_TIME_IS_VALID(t) ((t) >= CONSENT_TIME_MIN && (t) < CONSENT_TIME_END)
 
 #define CONSENT_IS_POSITIVE(status) ((status) == CONSENT_GIVEN || (status) == CONSENT_RENEWED)
-#define CONSENT_IS_NEGATIVE(status) ((status) == CONSENT_REFUSED || (status) >= CONSENT_WITHDRAWN)
+/* Not expired: that consent has ended by itself says nothing about other decisions. */
+#define CONSENT_IS_NEGATIVE(status)                                                                \
+	((status) == CONSENT_REFUSED || (status) == CONSENT_WITHDRAWN ||                               \
+	 (status) == CONSENT_REVOKED || (status) == CONSENT_INVALIDATED)
 
 #define DatumGetConsentP(datum) ((Consent *) PG_DETOAST_DATUM_PACKED(datum))
 
@@ -84,13 +87,29 @@ typedef struct ConsentVerdict
  *
  * Only the base decisions (no channel, no recipient) count. A given or renewed decision counts for
  * exactly its purpose, from event_time until before valid_until, and, where version > 0, for that
- * version of the purpose alone. A negative decision (refused, withdrawn, revoked, expired,
- * invalidated) counts for its purpose and every purpose below it, against decisions that are not
+ * version of the purpose alone. A negative decision (refused, withdrawn, revoked, invalidated)
+ * counts for its purpose and every purpose below it, against decisions that are not
  * newer; it holds for every version and at every `at`, also before its event_time, so that a clock
  * that runs ahead cannot delay a withdrawal. A value in an unknown format is refused.
  */
 extern void consent_evaluate(const Consent *consent, const char *path, int path_len, int version,
                              TimestampTz at, ConsentVerdict *out);
+
+/*
+ * When the first given or renewed decision, of any purpose, channel and recipient, ends: DT_NOEND
+ * when none does.  Never before its event_time, so that a decision with status expired of that
+ * moment takes its place.  Never allocates, never raises an error; a value in an unknown format
+ * does not end.
+ */
+extern TimestampTz consent_ends_at(const Consent *consent);
+
+/* The same of one decision. */
+static inline TimestampTz
+consent_decision_ends_at(const ConsentDecision *decision)
+{
+	return CONSENT_IS_POSITIVE(decision->status) ? Max(decision->valid_until, decision->event_time)
+	                                             : DT_NOEND;
+}
 
 /* Reading all decisions, in key order. */
 extern int consent_count(const Consent *consent);

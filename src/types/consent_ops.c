@@ -31,6 +31,7 @@ PG_FUNCTION_INFO_V1(consent_make);
 PG_FUNCTION_INFO_V1(consent_decisions);
 PG_FUNCTION_INFO_V1(consent_is_permitted);
 PG_FUNCTION_INFO_V1(consent_permits_now);
+PG_FUNCTION_INFO_V1(consent_next_expiry);
 PG_FUNCTION_INFO_V1(consent_contains);
 PG_FUNCTION_INFO_V1(consent_contained);
 PG_FUNCTION_INFO_V1(consent_overlaps);
@@ -207,6 +208,12 @@ Datum
 consent_permits_now(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(permits(PG_GETARG_CONSENT(0), PG_GETARG_TEXT_PP(1), GetCurrentTimestamp()));
+}
+
+Datum
+consent_next_expiry(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TIMESTAMPTZ(consent_ends_at(PG_GETARG_CONSENT(0)));
 }
 
 Datum

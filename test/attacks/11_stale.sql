@@ -38,6 +38,28 @@ SELECT pg_sleep(1.2);
 SELECT CASE id WHEN 1 THEN replace(note, 'open', 'sec' || 'ret') ELSE note END FROM customer;
 COMMIT;
 
+-- ## consent that expires while a cursor is open
+-- stock: leaks
+-- guarded: filtered
+SELECT ops.give(2, 'marketing', '2 seconds');
+BEGIN;
+DECLARE c CURSOR FOR SELECT CASE id WHEN 2 THEN replace(note, 'open', 'sec' || 'ret') ELSE note END FROM customer ORDER BY id;
+FETCH 1 FROM c;
+SELECT pg_sleep(2.1);
+FETCH ALL FROM c;
+COMMIT;
+
+-- ## consent that expires after the cursor's rows have been sorted
+-- stock: leaks
+-- guarded: refused 55000
+SELECT ops.give(2, 'marketing', '2 seconds');
+BEGIN;
+DECLARE c CURSOR FOR SELECT CASE id WHEN 2 THEN replace(note, 'open', 'sec' || 'ret') ELSE note END FROM customer ORDER BY customer.note DESC;
+FETCH 1 FROM c;
+SELECT pg_sleep(2.1);
+FETCH ALL FROM c;
+COMMIT;
+
 -- ## a withdrawal while a cursor is open
 -- stock: leaks
 -- guarded: filtered

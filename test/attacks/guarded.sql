@@ -6,11 +6,12 @@ SET SESSION AUTHORIZATION steward;
 SELECT privacy_guard.create_purpose('marketing', 'consent');
 SELECT privacy_guard.create_purpose('billing', 'contract');
 SELECT privacy_guard.protect('customer', subject_column => 'id');
-SELECT privacy_guard.protect(t::regclass, subject_column => 'customer') FROM unnest('{ticket,event,contact}'::text[]) t;
+SELECT privacy_guard.protect(t::regclass, subject_column => 'customer') FROM unnest('{ticket,event,contact,visit}'::text[]) t;
 SELECT privacy_guard.permit(t::regclass, p)
-  FROM unnest('{customer,ticket,event,contact}'::text[]) t, unnest('{marketing,billing}'::text[]) p;
+  FROM unnest('{customer,ticket,event,contact,visit}'::text[]) t, unnest('{marketing,billing}'::text[]) p;
 SELECT privacy_guard.grant_purpose('marketing', r) FROM unnest('{app,clerk,owner,bypass,creator,super}'::regrole[]) r;
 SELECT privacy_guard.grant_purpose('billing', 'clerk');
+SELECT privacy_guard.retain('visit', '1 day', 'since', effective_from => now());
 SELECT privacy_guard.grant_collection('marketing', 'steward');
 SELECT privacy_guard.record_consent(g::text, 'marketing') FROM generate_series(1, 4) g;
 SELECT privacy_guard.exempt_role('checker', 'looks for what attacks have changed');
@@ -34,3 +35,5 @@ CREATE FUNCTION ops.report() RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
     RETURN (SELECT string_agg(to_jsonb(r)::text, E'\n') FROM privacy_guard.audit_records(kinds => '{access}') r);
 END $$;
+CREATE FUNCTION ops.hold(customer bigint) RETURNS void LANGUAGE sql AS
+$$ SELECT privacy_guard.place_hold('case', customer::text) $$;

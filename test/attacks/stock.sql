@@ -14,6 +14,10 @@ SELECT format('ALTER TABLE %1$I ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECUR
                    SELECT FROM ops.consent c WHERE c.customer = %1$I.%2$I AND c.valid_until > now()
                       AND c.purpose = current_setting(''app.purpose'', true)))', t, c)
   FROM (VALUES ('customer', 'id'), ('ticket', 'customer'), ('event', 'customer'), ('contact', 'customer')) v(t, c) \gexec
+ALTER TABLE visit ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY purpose ON visit USING (since > localtimestamp - interval '1 day' AND EXISTS (
+    SELECT FROM ops.consent c WHERE c.customer = visit.customer AND c.valid_until > now()
+       AND c.purpose = current_setting('app.purpose', true)));
 -- An audit by hand: the application notes what it reads, or, more careful, the policy does, and a trigger what is changed.
 CREATE TABLE ops.audit (at timestamptz DEFAULT clock_timestamp(), role text, customer bigint, application text, statement text);
 GRANT INSERT ON ops.audit TO PUBLIC;
@@ -37,3 +41,25 @@ CREATE FUNCTION ops.verdict(VARIADIC expected bigint[] DEFAULT '{}') RETURNS tex
                 ELSE 'secret: on record are ' || coalesce(array_agg(customer)::text, 'none') END FROM ops.audit $$;
 CREATE FUNCTION ops.report() RETURNS text LANGUAGE sql AS
 $$ SELECT string_agg(concat_ws(' ', role, 'read customer', customer, application, statement), E'\n' ORDER BY at) FROM ops.audit $$;
+-- Legal holds by hand: triggers that ask a table.
+CREATE TABLE ops.held (customer bigint PRIMARY KEY);
+CREATE FUNCTION ops.keep() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    IF EXISTS (SELECT FROM ops.held h WHERE TG_OP = 'TRUNCATE' OR h.customer = (to_jsonb(OLD) ->> TG_ARGV[0])::bigint) THEN
+        RAISE insufficient_privilege;
+    END IF;
+    RETURN OLD;
+END $$;
+CREATE FUNCTION ops.hold(customer bigint) RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    t record;
+BEGIN
+    INSERT INTO ops.held VALUES (customer);
+    IF EXISTS (SELECT FROM pg_trigger WHERE tgname = 'keep_row') THEN
+        RETURN;
+    END IF;
+    FOR t IN VALUES ('customer', 'id'), ('ticket', 'customer'), ('event', 'customer'), ('contact', 'customer') LOOP
+        EXECUTE format('CREATE TRIGGER keep_row BEFORE DELETE ON %I FOR EACH ROW EXECUTE FUNCTION ops.keep(%L)', t.column1, t.column2);
+        EXECUTE format('CREATE TRIGGER keep_all BEFORE TRUNCATE ON %I EXECUTE FUNCTION ops.keep()', t.column1);
+    END LOOP;
+END $$;

@@ -217,6 +217,56 @@ check_verdict(const Consent *consent, const char *path, int len, int version, Ti
 		fail("time of change");
 }
 
+/* Once its time is over, a record that a decision has expired takes its place and permits as
+ * little. */
+static void
+check_expiry(const Consent *consent, const ConsentDecision *decision)
+{
+	ConsentDecision expired = *decision;
+	const char *path = decision->purpose;
+	int len = decision->purpose_len;
+	const Consent *after;
+	ConsentVerdict verdict;
+	ConsentVerdict verdict_after;
+
+	expired.status = CONSENT_EXPIRED;
+	expired.event_time = consent_decision_ends_at(decision);
+	expired.valid_until = DT_NOEND;
+	after = consent_combine(consent, consent_form(&expired, 1));
+	for (int i = 0; i < consent_count(after); i++)
+	{
+		ConsentDecision found;
+
+		consent_get(after, i, &found);
+		if (consent_compare_keys(&found, &expired) == 0 && found.status != CONSENT_EXPIRED)
+			fail("expired decision");
+	}
+	consent_evaluate(consent, path, len, 0, expired.event_time, &verdict);
+	consent_evaluate(after, path, len, 0, expired.event_time, &verdict_after);
+	if (verdict.level != verdict_after.level)
+		fail("verdict after expiry");
+}
+
+static void
+check_ends_at(const Consent *consent)
+{
+	TimestampTz first = DT_NOEND;
+
+	for (int i = 0; i < consent_count(consent); i++)
+	{
+		ConsentDecision decision;
+
+		consent_get(consent, i, &decision);
+		if ((decision.status != CONSENT_GIVEN && decision.status != CONSENT_RENEWED) ||
+		    decision.valid_until == DT_NOEND)
+			continue;
+		first = Min(first, Max(decision.valid_until, decision.event_time));
+		check_expiry(consent, &decision);
+	}
+	if (consent_ends_at(packed_copy(consent)) != first)
+		fail("next expiry");
+}
+
 static void
 check_consent(Datum value)
 {
@@ -245,6 +295,7 @@ check_consent(Datum value)
 		times[3] = decision.valid_until;
 		check_verdict(consent, path, len, fuzz_below(4), PICK(times));
 	}
+	check_ends_at(consent);
 
 	/* Merging with the value of an earlier input: same result either way, and nothing new. */
 	if (previous != NULL)

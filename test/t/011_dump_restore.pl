@@ -61,7 +61,8 @@ sub decisions
 	$text .= $node->safe_psql(
 		$database, q{
 		SELECT 'rule', relation, purpose, effect, legal_basis FROM privacy_guard.rule ORDER BY relation::text, purpose, effect;
-		SELECT 'table', relation, subject_columns, subject_via, consent_column, mode, prior_row_security FROM privacy_guard.guarded_table ORDER BY relation::text;
+		SELECT 'table', relation, subject_columns, subject_via, consent_column, mode, prior_row_security, retention_start FROM privacy_guard.guarded_table ORDER BY relation::text;
+		SELECT 'duration', relation, purpose, period, action, partitions, effective_from FROM privacy_guard.retention ORDER BY relation::text, purpose;
 		SELECT 'child', relation, root FROM privacy_guard.guarded_child ORDER BY relation::text;
 		SELECT 'grant', purpose, role, privilege FROM privacy_guard.purpose_grant ORDER BY 2, 3::text, 4;
 		SELECT 'state', key, consent, objections, restricted FROM privacy_guard.subject_state ORDER BY category_id, key;
@@ -82,14 +83,14 @@ $node->safe_psql(
 	CREATE TABLE event (id int, customer int) PARTITION BY RANGE (id);
 	CREATE TABLE event_1 PARTITION OF event FOR VALUES FROM (0) TO (5);
 	CREATE TABLE event_2 PARTITION OF event FOR VALUES FROM (5) TO (100);
-	CREATE TABLE contact (id int, customer int);
+	CREATE TABLE contact (id int, customer int, since date);
 	CREATE TABLE contact_vip () INHERITS (contact);
 	CREATE TABLE tenant (id int PRIMARY KEY, tenant int);
 	CREATE TABLE own (id int PRIMARY KEY, agreed privacy_guard.consent);
 	INSERT INTO customer SELECT g, 'note of ' || g FROM generate_series(1, 9) g;
 	INSERT INTO orders SELECT g, g FROM generate_series(1, 9) g;
 	INSERT INTO event SELECT g, g FROM generate_series(1, 9) g;
-	INSERT INTO contact SELECT g, g FROM generate_series(1, 9) g;
+	INSERT INTO contact SELECT g, g, CASE g WHEN 2 THEN '2000-01-01' ELSE 'infinity' END::date FROM generate_series(1, 9) g;
 	INSERT INTO contact_vip SELECT g, g FROM generate_series(1, 9) g;
 	INSERT INTO tenant SELECT g, g % 2 FROM generate_series(1, 9) g;
 	INSERT INTO own SELECT g, CASE WHEN g < 3 THEN privacy_guard.consent('marketing', 'given', 'expressed', now()) END FROM generate_series(1, 9) g;
@@ -109,6 +110,8 @@ $node->safe_psql(
 	SELECT privacy_guard.permit(t::regclass, p)
 	  FROM unnest('{customer,orders,event,contact,tenant,own}'::text[]) t, unnest('{marketing,billing}'::text[]) p;
 	SELECT privacy_guard.prohibit('event', 'billing');
+	SELECT privacy_guard.retain('contact', '1 year', 'since', effective_from => '2001-01-01');
+	SELECT privacy_guard.retain('contact', '10 years', 'since', purpose => 'billing', action => 'anonymise', effective_from => '2100-01-01');
 	SELECT privacy_guard.grant_purpose('marketing', r) FROM unnest('{app,owner,super}'::regrole[]) r;
 	SELECT privacy_guard.grant_purpose('billing', 'clerk');
 	SELECT privacy_guard.grant_collection('marketing', current_user::regrole);
@@ -126,6 +129,10 @@ like(
 	'and the own policy of a table');
 like($before, qr/^app, marketing, own: 1,2,3,5,6$/m, 'and a consent column');
 like($before, qr/^clerk, billing, event: ERROR/m, 'and a prohibition');
+like(
+	$before,
+	qr/^app, marketing, contact: 1,1,2,3,3,5,5,6,6$/m,
+	'and a storage duration');
 
 # Dumps --------------------------------------------------------------------------------------------
 

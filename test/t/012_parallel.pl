@@ -128,6 +128,24 @@ is( ask('app',
 	0,
 	'no purpose, and empty results asked for');
 
+# Storage durations, by the clock.
+$node->safe_psql(
+	'postgres', q{
+	CREATE TABLE visit (id int, customer int, since date);
+	INSERT INTO visit SELECT g, 1, CASE WHEN g % 4 = 0 THEN '2000-01-01' ELSE '2100-01-01' END::date FROM generate_series(1, 10000) g;
+	GRANT ALL ON visit TO app;
+	ANALYZE visit;
+	SELECT privacy_guard.protect('visit', subject_column => 'customer');
+	SELECT privacy_guard.permit('visit', 'marketing');
+	SELECT privacy_guard.retain('visit', '1 year', 'since', effective_from => now());
+});
+like(
+	ask('app', 'EXPLAIN (COSTS off) SELECT count(*) FROM visit'),
+	qr/Workers Planned.*Parallel .*guard\(.*since\)/s,
+	'the start goes to the workers');
+is(ask('app', 'SELECT count(*) FROM visit'),
+	7500, 'workers do not let pass what has ended');
+
 # Fresh decisions, one's own uncommitted ones, and a REPEATABLE READ leader.
 $node->safe_psql('postgres',
 	q{SELECT privacy_guard.withdraw_consent('1', 'marketing')});

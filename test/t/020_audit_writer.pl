@@ -4,13 +4,13 @@
 use strict;
 use warnings;
 
+use FindBin;
+use lib $FindBin::RealBin;
+use AuditedNode qw(eventually nothing_crashed);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes qw(usleep time);
-
-# The same superuser whoever runs the tests.
-BEGIN { $ENV{PGUSER} = q(postgres) }
+use Time::HiRes qw(time);
 
 my $library = "shared_preload_libraries = 'privacy_guard'";
 
@@ -49,17 +49,6 @@ sub writer
 		SELECT pid FROM pg_stat_activity
 		 WHERE datname = '$database' AND backend_type = 'privacy_guard audit writer'}
 	);
-}
-
-sub eventually
-{
-	my ($condition) = @_;
-	for (1 .. 600)
-	{
-		return 1 if $condition->();
-		usleep(50_000);
-	}
-	return 0;
 }
 
 # A writer other than this one.
@@ -362,9 +351,5 @@ $node->safe_psql('a', 'DROP EXTENSION privacy_guard CASCADE');
 ok(eventually(sub { writer('a') eq '' }),
 	'a database without the extension loses its writer');
 
-$node->stop;
-unlike(
-	slurp_file($node->logfile),
-	qr/PANIC|TRAP|terminated by signal (?!9)/,
-	'nothing crashed');
+nothing_crashed($node, 9);
 done_testing();

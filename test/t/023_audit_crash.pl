@@ -264,9 +264,5 @@ for my $round (1 .. $rounds)
 	is(log_is_sound(), '', 'the log is sound');
 }
 
-$node->stop;
-unlike(
-	slurp_file($node->logfile),
-	qr/PANIC|TRAP|terminated by signal (?!9)/,
-	'nothing else crashed');
+nothing_crashed($node, 9);
 done_testing();

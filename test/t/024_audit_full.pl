@@ -232,9 +232,5 @@ SKIP:
 	is(log_is_sound(), '', 'the log is sound');
 }
 
-$node->stop;
-unlike(
-	slurp_file($node->logfile),
-	qr/PANIC|TRAP|terminated by signal/,
-	'nothing crashed');
+nothing_crashed($node);
 done_testing();

@@ -7,11 +7,12 @@ use warnings;
 use Exporter 'import';
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Test::More  ();
 use Time::HiRes qw(usleep);
 
 our @EXPORT =
   qw(audited_node last_query eventually client client_log say_to wait_for
-  backend_of on_record denials_of log_is_sound);
+  backend_of on_record denials_of log_is_sound nothing_crashed);
 
 # The same superuser whoever runs the tests.
 $ENV{PGUSER} = 'postgres';
@@ -187,6 +188,20 @@ sub log_is_sound
 		SELECT 'twice: ' || count(*) FROM l WHERE kind = 'access' GROUP BY record HAVING count(*) > 1;
 		SELECT 'unreadable' FROM l WHERE kind IN ('unreadable', 'tamper') LIMIT 1;
 	});
+}
+
+# Stops the server and looks through its log; a test that kills processes says with which signal.
+sub nothing_crashed
+{
+	my ($server, $own_signal) = @_;
+	my $expected = defined $own_signal ? "(?!$own_signal)" : '';
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	$server->stop;
+	Test::More::unlike(
+		slurp_file($server->logfile),
+		qr/PANIC|TRAP|terminated by signal $expected/,
+		defined $own_signal ? 'nothing else crashed' : 'nothing crashed');
+	return;
 }
 
 1;
