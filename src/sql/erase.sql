@@ -801,6 +801,10 @@ BEGIN
     RETURN QUERY
         SELECT 'expire_consents', NULL::regclass
          WHERE privacy_guard_internal.expire_consents_at() <= clock_timestamp();
+    RETURN QUERY
+        SELECT t.task, NULL::regclass
+          FROM (VALUES ('erasures', privacy_guard_internal.erasures_at()), ('proofs', privacy_guard_internal.proofs_end_at())) t (task, at)
+         WHERE t.at <= clock_timestamp();
 END $$;
 COMMENT ON FUNCTION privacy_guard_internal.retention_work() IS
     'What the eraser has to do now, in this order; also finishes the runs that were interrupted.';
@@ -822,6 +826,12 @@ BEGIN
             done := step.done;
         WHEN 'expire_consents' THEN
             rows := privacy_guard_internal.expire_consents(batch_size);
+            done := rows < batch_size;
+        WHEN 'erasures' THEN
+            rows := privacy_guard_internal.retry_erasures(batch_size);
+            done := rows < batch_size;
+        WHEN 'proofs' THEN
+            rows := privacy_guard_internal.end_proofs(batch_size);
             done := rows < batch_size;
     END CASE;
     RETURN NEXT;
@@ -879,7 +889,8 @@ COMMENT ON FUNCTION privacy_guard_internal.next_end(privacy_guard.guarded_table)
 
 CREATE FUNCTION privacy_guard_internal.retention_due_at() RETURNS timestamptz
     LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
-    SELECT least(privacy_guard_internal.expire_consents_at(), (
+    SELECT least(privacy_guard_internal.expire_consents_at(), privacy_guard_internal.erasures_at(),
+                 privacy_guard_internal.proofs_end_at(), (
         SELECT min(greatest(least(privacy_guard_internal.next_end(g), privacy_guard_internal.unneeded_at(g.relation)),
                             s.next_attempt))
           FROM privacy_guard.guarded_table g LEFT JOIN privacy_guard.retention_state s USING (relation)
