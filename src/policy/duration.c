@@ -101,10 +101,9 @@ duration_safe_cutoff(TimestampTz at, const Interval *period)
 	last = duration_cutoff_date(cutoff);
 	for (int64 day = Max(last - CARRIED_DAYS, FIRST_DAY); day < last; day++)
 	{
-		TimestampTz end =
-		    DatumGetTimestamp(DirectFunctionCall2(timestamp_pl_interval,
-		                                          TimestampGetDatum(day * USECS_PER_DAY),
-		                                          IntervalPGetDatum((Interval *) period)));
+		TimestampTz end = DatumGetTimestamp(
+		    DirectFunctionCall2(timestamp_pl_interval, TimestampGetDatum(day * USECS_PER_DAY),
+		                        IntervalPGetDatum((Interval *) period)));
 
 		if (at - end < USECS_PER_DAY - 1)
 			return day * USECS_PER_DAY + Max(at - end, -1);

@@ -174,6 +174,7 @@ BEGIN
         UPDATE privacy_guard.subject_state s SET consent = new_state WHERE s.subject = subject_state.subject;
     END IF;
     PERFORM privacy_guard_internal.mirror_to_tables(subject_state, decisions);
+    PERFORM privacy_guard_internal.wake_for_expiry(entry.valid_until);
     RETURN entry.record_id;
 END $$;
 COMMENT ON FUNCTION privacy_guard_internal.apply_record(privacy_guard.subject_state, privacy_guard.consent_record, jsonb) IS

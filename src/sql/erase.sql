@@ -22,7 +22,8 @@ CREATE TABLE privacy_guard.retention_run (
     members regclass[] NOT NULL,
     member integer NOT NULL DEFAULT 1,
     resume_at timestamptz NOT NULL DEFAULT '-infinity',
-    blocked tid[] NOT NULL DEFAULT '{}');
+    blocked tid[] NOT NULL DEFAULT '{}',
+    partition_action text NOT NULL DEFAULT 'rows');
 CREATE UNIQUE INDEX retention_run_unfinished ON privacy_guard.retention_run (relation, cause) WHERE finished_at IS NULL;
 COMMENT ON TABLE privacy_guard.retention_run IS
     'Runs of the eraser that have no receipt in the audit log yet, and the last one of each table.';
@@ -475,6 +476,7 @@ BEGIN
     run.member := 1;
     run.resume_at := '-infinity';
     run.blocked := '{}';
+    run.partition_action := 'rows';
     RETURN run;
 END $$;
 COMMENT ON FUNCTION privacy_guard_internal.begin_run(privacy_guard.guarded_table, integer, text, jsonb, timestamptz, text) IS
@@ -597,7 +599,7 @@ COMMENT ON FUNCTION privacy_guard_internal.note_blocked(privacy_guard.guarded_ta
 
 -- One batch, or one partition; the run is moved on, and ended_at set when nothing is left of it.
 CREATE FUNCTION privacy_guard_internal.advance_run(
-    INOUT run privacy_guard.retention_run, guarded privacy_guard.guarded_table, partitions text, batch_size integer,
+    INOUT run privacy_guard.retention_run, guarded privacy_guard.guarded_table, batch_size integer,
     OUT erased privacy_guard_internal.erased)
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -608,9 +610,9 @@ BEGIN
     IF NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = member) THEN
         erased := (0, NULL, NULL, '{}', 0, 0, NULL, '{}')::privacy_guard_internal.erased;
     ELSE
-        IF partitions <> 'rows' AND run.action = 'delete' AND run.resume_at = '-infinity'
+        IF run.partition_action <> 'rows' AND run.action = 'delete' AND run.resume_at = '-infinity'
            AND privacy_guard_internal.partition_end(guarded, member) <= run.cutoff THEN
-            erased := privacy_guard_internal.erase_partition(run, guarded, member, partitions = 'detach');
+            erased := privacy_guard_internal.erase_partition(run, guarded, member, run.partition_action = 'detach');
             whole := erased.rows IS NOT NULL;
         END IF;
         IF whole THEN
@@ -633,17 +635,45 @@ BEGIN
         END IF;
     END IF;
 END $$;
-COMMENT ON FUNCTION privacy_guard_internal.advance_run(privacy_guard.retention_run, privacy_guard.guarded_table, text, integer) IS
+COMMENT ON FUNCTION privacy_guard_internal.advance_run(privacy_guard.retention_run, privacy_guard.guarded_table, integer) IS
     'Erases the next rows of a run.';
 
--- The rule is read anew before each batch: one that was changed or removed stops here.
+-- What the rules say now: goes on with the run, or ends it.
+CREATE FUNCTION privacy_guard_internal.check_run(
+    INOUT run privacy_guard.retention_run, guarded privacy_guard.guarded_table, OUT goes_on boolean, OUT done boolean)
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    due record;
+BEGIN
+    SELECT * INTO due FROM privacy_guard_internal.erasure_due(guarded.relation, clock_timestamp());
+    goes_on := due.cutoff IS NOT NULL AND guarded.retention_start IS NOT NULL;
+    done := NOT goes_on;
+    IF run.run_id IS NOT NULL AND (NOT goes_on
+            OR (run.retention_id, run.action, run.masks) IS DISTINCT FROM (due.retention_id, due.action, due.masks)) THEN
+        PERFORM privacy_guard_internal.finish_run(run, false);
+        goes_on := false;
+    ELSIF goes_on AND run.run_id IS NULL THEN
+        run := privacy_guard_internal.begin_run(guarded, due.retention_id, due.action, due.masks, due.cutoff, 'expired');
+        goes_on := NOT privacy_guard_internal.erase_is_foreign(guarded, run);
+        done := NOT goes_on;
+    END IF;
+    IF goes_on THEN
+        run.cutoff := least(run.cutoff, due.cutoff);
+        run.partition_action := due.partitions;
+        PERFORM privacy_guard_internal.erase_rule_checked(run.run_id);
+    END IF;
+END $$;
+COMMENT ON FUNCTION privacy_guard_internal.check_run(privacy_guard.retention_run, privacy_guard.guarded_table) IS
+    'Begins a run where something is due; one whose rule was changed or removed gets its receipt.';
+
+-- A rule that was changed or removed, or a hold that was placed, stops a run before its next batch.
 CREATE FUNCTION privacy_guard_internal.erase_step(
     relation regclass, batch_size integer, OUT rows bigint, OUT done boolean, OUT action text)
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s' SET jit = off AS $$
 DECLARE
     guarded privacy_guard.guarded_table;
-    due record;
     run privacy_guard.retention_run;
+    checked record;
     step record;
 BEGIN
     rows := 0;
@@ -652,28 +682,24 @@ BEGIN
         RETURN;
     END IF;
     SELECT * INTO guarded FROM privacy_guard.guarded_table g WHERE g.relation = erase_step.relation;
-    SELECT * INTO due FROM privacy_guard_internal.erasure_due(relation, clock_timestamp());
     SELECT * INTO run FROM privacy_guard.retention_run r
      WHERE r.relation = erase_step.relation AND r.cause = 'expired' AND r.finished_at IS NULL;
-    action := coalesce(run.action, due.action);
-    IF run.run_id IS NOT NULL AND (run.ended_at IS NOT NULL OR due.cutoff IS NULL
-            OR (run.retention_id, run.action, run.masks) IS DISTINCT FROM (due.retention_id, due.action, due.masks)) THEN
-        done := run.ended_at IS NOT NULL OR due.cutoff IS NULL;
+    action := run.action;
+    IF run.ended_at IS NOT NULL THEN
         PERFORM privacy_guard_internal.finish_run(run, false);
         RETURN;
     END IF;
-    IF due.cutoff IS NULL OR guarded.retention_start IS NULL THEN
-        RETURN;
-    END IF;
-    IF run.run_id IS NULL THEN
-        run := privacy_guard_internal.begin_run(guarded, due.retention_id, due.action, due.masks, due.cutoff, 'expired');
-        IF privacy_guard_internal.erase_is_foreign(guarded, run) THEN
+    IF run.run_id IS NULL OR NOT privacy_guard_internal.erase_rule_holds(run.run_id) THEN
+        checked := privacy_guard_internal.check_run(run, guarded);
+        run := checked.run;
+        done := checked.done;
+        action := run.action;
+        IF NOT checked.goes_on THEN
             RETURN;
         END IF;
     END IF;
-    run.cutoff := least(run.cutoff, due.cutoff);
     LOOP
-        step := privacy_guard_internal.advance_run(run, guarded, due.partitions, batch_size);
+        step := privacy_guard_internal.advance_run(run, guarded, batch_size);
         run := step.run;
         EXIT WHEN (step.erased).picked > 0 OR run.ended_at IS NOT NULL;
     END LOOP;
@@ -764,6 +790,17 @@ BEGIN
            AND coalesce(s.next_attempt, '-infinity') <= clock_timestamp()
            AND EXISTS (SELECT FROM privacy_guard.retention r WHERE r.relation = o.relation AND r.period IS NOT NULL)
          ORDER BY o.depth, o.relation::oid;
+    RETURN QUERY
+        SELECT 'unneeded', o.relation
+          FROM privacy_guard_internal.erasure_order() o LEFT JOIN privacy_guard.retention_state s USING (relation)
+         WHERE EXISTS (SELECT FROM pg_class c WHERE c.oid = o.relation)
+           AND greatest(privacy_guard_internal.unneeded_at(o.relation), s.next_attempt) <= clock_timestamp()
+           AND EXISTS (SELECT FROM privacy_guard.retention r
+                        WHERE r.relation = o.relation AND r.erase_unneeded_after IS NOT NULL)
+         ORDER BY o.depth, o.relation::oid;
+    RETURN QUERY
+        SELECT 'expire_consents', NULL::regclass
+         WHERE privacy_guard_internal.expire_consents_at() <= clock_timestamp();
 END $$;
 COMMENT ON FUNCTION privacy_guard_internal.retention_work() IS
     'What the eraser has to do now, in this order; also finishes the runs that were interrupted.';
@@ -779,6 +816,13 @@ BEGIN
             step := privacy_guard_internal.erase_step(relation, batch_size);
             rows := step.rows;
             done := step.done;
+        WHEN 'unneeded' THEN
+            step := privacy_guard_internal.unneeded_step(relation, batch_size);
+            rows := step.rows;
+            done := step.done;
+        WHEN 'expire_consents' THEN
+            rows := privacy_guard_internal.expire_consents(batch_size);
+            done := rows < batch_size;
     END CASE;
     RETURN NEXT;
 END $$;
@@ -835,11 +879,14 @@ COMMENT ON FUNCTION privacy_guard_internal.next_end(privacy_guard.guarded_table)
 
 CREATE FUNCTION privacy_guard_internal.retention_due_at() RETURNS timestamptz
     LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
-    SELECT min(greatest(privacy_guard_internal.next_end(g), s.next_attempt))
-      FROM privacy_guard.guarded_table g LEFT JOIN privacy_guard.retention_state s USING (relation)
-     WHERE g.retention_start IS NOT NULL AND privacy_guard_internal.may_erase()
-       AND EXISTS (SELECT FROM pg_class c WHERE c.oid = g.relation)
-       AND EXISTS (SELECT FROM privacy_guard.retention r WHERE r.relation = g.relation AND r.period IS NOT NULL) $$;
+    SELECT least(privacy_guard_internal.expire_consents_at(), (
+        SELECT min(greatest(least(privacy_guard_internal.next_end(g), privacy_guard_internal.unneeded_at(g.relation)),
+                            s.next_attempt))
+          FROM privacy_guard.guarded_table g LEFT JOIN privacy_guard.retention_state s USING (relation)
+         WHERE g.retention_start IS NOT NULL
+           AND EXISTS (SELECT FROM pg_class c WHERE c.oid = g.relation)
+           AND EXISTS (SELECT FROM privacy_guard.retention r WHERE r.relation = g.relation)))
+     WHERE privacy_guard_internal.may_erase() $$;
 COMMENT ON FUNCTION privacy_guard_internal.retention_due_at() IS
     'When the eraser is needed next; NULL where nothing that is there will ever be due.';
 
@@ -867,7 +914,9 @@ CREATE FUNCTION privacy_guard_internal.run_retention(relation regclass DEFAULT N
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
+    batch_size integer := coalesce(nullif(current_setting('privacy_guard.erase_batch_size', true), ''), '1000');
     work record;
+    task text;
     step record;
 BEGIN
     IF relation IS NOT NULL THEN
@@ -880,25 +929,33 @@ BEGIN
     END IF;
     FOR work IN SELECT g.relation FROM privacy_guard_internal.erasure_order() o JOIN privacy_guard.guarded_table g USING (relation)
                  WHERE (run_retention.relation IS NULL OR g.relation = run_retention.relation)
-                   AND EXISTS (SELECT FROM privacy_guard.retention r WHERE r.relation = g.relation AND r.period IS NOT NULL)
+                   AND EXISTS (SELECT FROM privacy_guard.retention r WHERE r.relation = g.relation)
                  ORDER BY o.depth, g.relation::oid
     LOOP
         table_name := work.relation;
         rows := 0;
-        LOOP
-            step := privacy_guard_internal.erase_step(work.relation,
-                        coalesce(nullif(current_setting('privacy_guard.erase_batch_size', true), ''), '1000')::integer);
-            rows := rows + step.rows;
-            action := step.action;
-            EXIT WHEN step.done;
+        action := NULL;
+        FOREACH task IN ARRAY '{rows,unneeded}'::text[] LOOP
+            LOOP
+                IF task = 'rows' THEN
+                    step := privacy_guard_internal.erase_step(work.relation, batch_size);
+                ELSE
+                    step := privacy_guard_internal.unneeded_step(work.relation, batch_size);
+                END IF;
+                rows := rows + step.rows;
+                action := coalesce(action, step.action);
+                EXIT WHEN step.done;
+            END LOOP;
         END LOOP;
         SELECT s.blocked, s.blocked_by INTO blocked, blocked_by FROM privacy_guard.retention_state s
          WHERE s.relation = work.relation;
         RETURN NEXT;
     END LOOP;
+    WHILE run_retention.relation IS NULL AND privacy_guard_internal.expire_consents(batch_size) = batch_size LOOP
+    END LOOP;
 END $$;
 COMMENT ON FUNCTION privacy_guard_internal.run_retention(regclass) IS
-    'Erases what is due, of one table or of all, in this transaction; the eraser does the same in small ones. blocked counts what stays because others depend on it, or because it would run somebody''s code as superuser. Errors: 42P01, 55000, 55P03. GDPR Art. 5(1)(e), 17.';
+    'Erases what is due, of one table or of all, in this transaction; the eraser does the same in small ones. For all, also enters consent that has ended into the ledger. blocked counts what stays because others depend on it, or because it would run somebody''s code as superuser. Errors: 42P01, 55000, 55P03. GDPR Art. 5(1)(e), 17.';
 CALL privacy_guard_internal.publish('run_retention', 'steward');
 
 -- ---- how it goes ----

@@ -264,6 +264,7 @@ BEGIN
     END IF;
     PERFORM privacy_guard_internal.audit_event('consent', 'import', source::text, subjects => result.subjects,
         rows => least(result.missing, coalesce(max_rows, result.missing)));
+    PERFORM privacy_guard_internal.wake_for_expiry(privacy_guard_internal.expire_consents_at());
     RETURN jsonb_build_object('read', result.read, 'skipped', result.skipped,
         'imported', least(result.missing, coalesce(max_rows, result.missing)),
         'remaining', greatest(result.missing - max_rows, 0), 'new_subjects', result.new_subjects);
