@@ -379,6 +379,7 @@ BEGIN
     IF retain.action = 'anonymise' THEN
         PERFORM privacy_guard_internal.require_anonymisable(guarded);
     ELSIF retain.action = 'pseudonymise' THEN
+        PERFORM privacy_guard_internal.require(coalesce(retain.since, guarded.retention_start), 'since');
         PERFORM privacy_guard_internal.require_markable(retain.relation, coalesce(retain.since, guarded.retention_start));
     END IF;
     PERFORM privacy_guard_internal.require_masks(guarded, coalesce(retain.since, guarded.retention_start),
