@@ -448,8 +448,10 @@ BEGIN
     SELECT i.inhparent INTO parent FROM pg_inherits i WHERE i.inhrelid = partition;
     IF detach THEN
         EXECUTE format('ALTER TABLE %s DETACH PARTITION %s', parent, partition);
+        PERFORM privacy_guard_internal.release_child(partition);
     ELSE
         EXECUTE format('DROP TABLE %s', partition);
+        PERFORM privacy_guard_internal.forget_table(partition);
     END IF;
     RETURN (content.rows, content.first_start, content.last_start, content.subjects, content.unnumbered, content.rows, NULL, '{}')::privacy_guard_internal.erased;
 EXCEPTION WHEN lock_not_available OR dependent_objects_still_exist OR insufficient_privilege
@@ -542,6 +544,7 @@ BEGIN
             'from', run.first_start, 'to', run.last_start, 'started', run.started_at,
             'duration_ms', round(extract(epoch FROM coalesce(run.ended_at, clock_timestamp()) - run.started_at) * 1000),
             'batches', run.batches, 'partitions', nullif(to_jsonb(run.partitions), '[]'),
+            'partition_action', CASE WHEN run.partitions <> '{}' THEN run.partition_action END,
             'blocked', nullif(cardinality(run.blocked), 0), 'unnumbered', nullif(run.unnumbered, 0),
             'interrupted', nullif(interrupted, false)))::text);
 END $$;
