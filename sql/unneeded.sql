@@ -150,7 +150,7 @@ SELECT privacy_guard.protect('meetings', subject_columns => '{guest,host}', subj
 SELECT privacy_guard.protect('leads', 'mail', subject_category => 'unneeded_lead');
 SELECT privacy_guard.permit(t, p) FROM unnest('{people,orders,lines,meetings,leads}'::regclass[]) t, unnest('{unneeded_mail,unneeded_care}'::text[]) p;
 SELECT privacy_guard.retain(t, NULL, c, effective_from => now(), erase_unneeded_after => '1 second')
-  FROM (VALUES ('people', 'seen'), ('orders', 'placed'), ('lines', 'placed'), ('meetings', 'day')) v (t, c);
+  FROM (VALUES ('people', 'seen'), ('orders', NULL), ('lines', 'placed'), ('meetings', 'day')) v (t, c);
 SELECT privacy_guard.retain('leads', NULL, 'came', action => 'anonymise', masks => '{"name": "redact"}', effective_from => now(), erase_unneeded_after => '1 second');
 GRANT privacy_guard_auditor TO CURRENT_USER;
 GRANT privacy_guard_break_glass TO CURRENT_USER;

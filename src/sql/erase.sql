@@ -169,6 +169,14 @@ CREATE FUNCTION privacy_guard_internal.start_bound(relation regclass, bound text
 COMMENT ON FUNCTION privacy_guard_internal.start_bound(regclass, text) IS
     'A time, as SQL, in the type of the table''s start; dates and times without a zone are in UTC.';
 
+CREATE FUNCTION privacy_guard_internal.start_in_utc(guarded privacy_guard.guarded_table) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT format(CASE privacy_guard_internal.column_type(guarded.relation, guarded.retention_start)
+               WHEN 'timestamptz'::regtype THEN '(t.%I AT TIME ZONE ''UTC'')' ELSE 't.%I::timestamp' END,
+               guarded.retention_start) $$;
+COMMENT ON FUNCTION privacy_guard_internal.start_in_utc(privacy_guard.guarded_table) IS
+    'The start of a row t, as SQL of type timestamp, whatever the session''s time zone.';
+
 -- Foreign keys by which rows of others depend on those of a relation, as PostgreSQL acts on them.
 CREATE FUNCTION privacy_guard_internal.dependants(relation oid)
     RETURNS TABLE (name name, child oid, action "char", condition text)
@@ -398,6 +406,9 @@ CREATE FUNCTION privacy_guard_internal.partition_end(guarded privacy_guard.guard
 DECLARE
     bound text;
 BEGIN
+    IF guarded.retention_start IS NULL THEN
+        RETURN NULL;
+    END IF;
     SELECT substring(pg_get_expr(c.relpartbound, c.oid) FROM ' TO \(''([^'']*)''\)$') INTO bound
       FROM pg_class c JOIN pg_inherits i ON i.inhrelid = c.oid
       JOIN pg_partitioned_table p ON p.partrelid = i.inhparent
@@ -437,8 +448,10 @@ BEGIN
     SELECT i.inhparent INTO parent FROM pg_inherits i WHERE i.inhrelid = partition;
     IF detach THEN
         EXECUTE format('ALTER TABLE %s DETACH PARTITION %s', parent, partition);
+        PERFORM privacy_guard_internal.release_child(partition);
     ELSE
         EXECUTE format('DROP TABLE %s', partition);
+        PERFORM privacy_guard_internal.forget_table(partition);
     END IF;
     RETURN (content.rows, content.first_start, content.last_start, content.subjects, content.unnumbered, content.rows, NULL, '{}')::privacy_guard_internal.erased;
 EXCEPTION WHEN lock_not_available OR dependent_objects_still_exist OR insufficient_privilege
@@ -531,6 +544,7 @@ BEGIN
             'from', run.first_start, 'to', run.last_start, 'started', run.started_at,
             'duration_ms', round(extract(epoch FROM coalesce(run.ended_at, clock_timestamp()) - run.started_at) * 1000),
             'batches', run.batches, 'partitions', nullif(to_jsonb(run.partitions), '[]'),
+            'partition_action', CASE WHEN run.partitions <> '{}' THEN run.partition_action END,
             'blocked', nullif(cardinality(run.blocked), 0), 'unnumbered', nullif(run.unnumbered, 0),
             'interrupted', nullif(interrupted, false)))::text);
 END $$;
@@ -879,8 +893,9 @@ BEGIN
                  WHERE r.relation = guarded.relation AND r.effective_from > clock_timestamp());
     END IF;
     next := privacy_guard_internal.run_as_owner(guarded.relation, format(
-        'SELECT to_jsonb(min(t.%1$I)::timestamp) FROM %2$s t WHERE t.%1$I > %3$s',
-        guarded.retention_start, guarded.relation, privacy_guard_internal.start_bound(guarded.relation, '$1')),
+        'SELECT to_jsonb(%4$s) FROM %2$s t WHERE t.%1$I > %3$s ORDER BY t.%1$I LIMIT 1',
+        guarded.retention_start, guarded.relation, privacy_guard_internal.start_bound(guarded.relation, '$1'),
+        privacy_guard_internal.start_in_utc(guarded)),
         due.cutoff::text) #>> '{}';
     RETURN (next::timestamp + due.period) AT TIME ZONE 'UTC';
 END $$;
@@ -971,6 +986,34 @@ CALL privacy_guard_internal.publish('run_retention', 'steward');
 
 -- ---- how it goes ----
 
+CREATE FUNCTION privacy_guard_internal.count_due(
+    guarded privacy_guard.guarded_table, action text, cutoff timestamptz, period interval,
+    OUT backlog bigint, OUT lag interval, OUT kept bigint, OUT null_starts bigint)
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    condition text;
+    counted jsonb;
+BEGIN
+    IF guarded.retention_start IS NULL THEN
+        RETURN;
+    END IF;
+    condition := privacy_guard_internal.due_condition(guarded, action, '$1');
+    counted := privacy_guard_internal.run_as_owner(guarded.relation, format(
+        'SELECT jsonb_build_object(''rows'', count(*), ''first'', min(start)) FROM'
+        ' (SELECT %4$s AS start FROM %1$s t WHERE %3$s ORDER BY t.%2$I LIMIT 100000) t',
+        guarded.relation, guarded.retention_start, condition, privacy_guard_internal.start_in_utc(guarded)), cutoff::text);
+    backlog := counted ->> 'rows';
+    lag := clock_timestamp() AT TIME ZONE 'UTC' - ((counted ->> 'first')::timestamp + period);
+    kept := backlog - privacy_guard_internal.erase_pick(guarded.relation, guarded.relation, format(
+        'SELECT to_jsonb(count(*)) FROM (SELECT FROM %1$s t WHERE %3$s ORDER BY t.%2$I LIMIT 100000) t',
+        guarded.relation, guarded.retention_start, condition), cutoff::text)::bigint;
+    null_starts := privacy_guard_internal.run_as_owner(guarded.relation, format(
+        'SELECT to_jsonb(count(*)) FROM (SELECT FROM %s t WHERE t.%I IS NULL LIMIT 100000) t',
+        guarded.relation, guarded.retention_start), VARIADIC '{}')::bigint;
+END $$;
+COMMENT ON FUNCTION privacy_guard_internal.count_due(privacy_guard.guarded_table, text, timestamptz, interval) IS
+    'What retention_status counts in a table; NULL where no start is known.';
+
 CREATE FUNCTION privacy_guard_internal.read_retention_status()
     RETURNS TABLE (table_name regclass, rules bigint, action text, cutoff timestamptz, backlog bigint, lag interval,
                    kept bigint, null_starts bigint, blocked bigint, blocked_by text, rows_per_second real,
@@ -981,28 +1024,17 @@ CREATE FUNCTION privacy_guard_internal.read_retention_status()
 DECLARE
     guarded privacy_guard.guarded_table;
     due record;
-    counted jsonb;
-    condition text;
 BEGIN
     FOR guarded IN SELECT g.* FROM privacy_guard.guarded_table g JOIN pg_class c ON c.oid = g.relation
-                    WHERE g.retention_start IS NOT NULL ORDER BY g.relation::oid
+                    WHERE g.retention_start IS NOT NULL
+                       OR EXISTS (SELECT FROM privacy_guard.retention r WHERE r.relation = g.relation)
+                    ORDER BY g.relation::oid
     LOOP
         SELECT * INTO due FROM privacy_guard_internal.erasure_due(guarded.relation, clock_timestamp());
         SELECT guarded.relation, count(*), due.action, due.cutoff INTO table_name, rules, action, cutoff
           FROM privacy_guard.retention r WHERE r.relation = guarded.relation;
-        condition := privacy_guard_internal.due_condition(guarded, due.action, '$1');
-        counted := privacy_guard_internal.run_as_owner(guarded.relation, format(
-            'SELECT jsonb_build_object(''rows'', count(*), ''first'', min(start)) FROM'
-            ' (SELECT t.%2$I::timestamp AS start FROM %1$s t WHERE %3$s ORDER BY t.%2$I LIMIT 100000) t',
-            guarded.relation, guarded.retention_start, condition), due.cutoff::text);
-        backlog := counted ->> 'rows';
-        lag := clock_timestamp() AT TIME ZONE 'UTC' - ((counted ->> 'first')::timestamp + due.period);
-        kept := backlog - privacy_guard_internal.erase_pick(guarded.relation, guarded.relation, format(
-            'SELECT to_jsonb(count(*)) FROM (SELECT FROM %1$s t WHERE %3$s ORDER BY t.%2$I LIMIT 100000) t',
-            guarded.relation, guarded.retention_start, condition), due.cutoff::text)::bigint;
-        null_starts := privacy_guard_internal.run_as_owner(guarded.relation, format(
-            'SELECT to_jsonb(count(*)) FROM (SELECT FROM %s t WHERE t.%I IS NULL LIMIT 100000) t',
-            guarded.relation, guarded.retention_start), VARIADIC '{}')::bigint;
+        SELECT * INTO backlog, lag, kept, null_starts
+          FROM privacy_guard_internal.count_due(guarded, due.action, due.cutoff, due.period);
         SELECT coalesce(s.blocked, 0), s.blocked_by, s.rows_per_second, coalesce(s.rows_total, 0), s.last_started, s.last_finished,
                s.last_sqlstate, s.last_error, coalesce(s.failures, 0), nullif(s.next_attempt, '-infinity')
           INTO blocked, blocked_by, rows_per_second, rows_total, last_started, last_finished,
@@ -1012,7 +1044,9 @@ BEGIN
             WHEN NOT privacy_guard_internal.may_erase() THEN 'pending'
             WHEN rules = 0 THEN 'no rule'
             WHEN failures > 0 THEN 'failing'
-            WHEN due.kept_for IS NOT NULL THEN 'nothing is due: ' || due.kept_for
+            WHEN due.kept_for IS NOT NULL
+                 AND NOT EXISTS (SELECT FROM privacy_guard_internal.unneeded_due(guarded.relation, clock_timestamp()))
+                THEN 'nothing is due: ' || due.kept_for
             WHEN EXISTS (SELECT FROM privacy_guard.retention_run r
                           WHERE r.relation = guarded.relation AND r.finished_at IS NULL) THEN 'erasing'
             WHEN blocked > 0 THEN 'blocked'

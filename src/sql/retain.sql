@@ -309,8 +309,8 @@ BEGIN
     IF preview.then_at IS NULL THEN
         RETURN;
     END IF;
-    RAISE NOTICE 'from % on, % rows of table % are hidden and % are due to be erased',
-                 moment, preview.rows_hidden, rule.relation, preview.rows_due
+    RAISE NOTICE 'rows of table % that are hidden from % on: %, due to be erased: %',
+                 rule.relation, moment, preview.rows_hidden, preview.rows_due
         USING HINT = 'privacy_guard.retention_preview() shows it again; privacy_guard.unretain() takes it back.';
     IF preview.kept_for = 'monitor' THEN
         RAISE NOTICE 'nothing is erased from table %, which is only monitored', rule.relation
@@ -379,6 +379,7 @@ BEGIN
     IF retain.action = 'anonymise' THEN
         PERFORM privacy_guard_internal.require_anonymisable(guarded);
     ELSIF retain.action = 'pseudonymise' THEN
+        PERFORM privacy_guard_internal.require(coalesce(retain.since, guarded.retention_start), 'since');
         PERFORM privacy_guard_internal.require_markable(retain.relation, coalesce(retain.since, guarded.retention_start));
     END IF;
     PERFORM privacy_guard_internal.require_masks(guarded, coalesce(retain.since, guarded.retention_start),
