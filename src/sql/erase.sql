@@ -283,11 +283,11 @@ CREATE FUNCTION privacy_guard_internal.erase_at(
 COMMENT ON FUNCTION privacy_guard_internal.erase_at(privacy_guard.guarded_table, regclass, text, jsonb, text) IS
     'The statement that erases the rows of a member at certain places.';
 
--- $1 to $2 are the starts, $3 the places to leave out.
+-- $1 to $2 are the starts, $3 the places to leave out: a subquery, so that they are read once and not for each row.
 CREATE FUNCTION privacy_guard_internal.due_rows(
     guarded privacy_guard.guarded_table, member regclass, action text, at timestamptz, row_limit integer) RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT format('FROM ONLY %1$s t WHERE t.%2$I >= %3$s AND %4$s AND t.ctid <> ALL ($3::tid[])%5$s'
+    SELECT format('FROM ONLY %1$s t WHERE t.%2$I >= %3$s AND %4$s AND t.ctid <> ALL ((SELECT $3::tid[])::tid[])%5$s'
                   ' ORDER BY t.%2$I LIMIT %6$s FOR UPDATE OF t SKIP LOCKED',
            member, guarded.retention_start, privacy_guard_internal.start_bound(guarded.relation, '$1'),
            privacy_guard_internal.due_condition(guarded, action, '$2'),

@@ -42,19 +42,22 @@ COMMENT ON FUNCTION privacy_guard_internal.count_rows(regclass, text, text[]) IS
 
 -- ---- what is due ----
 
--- A purpose whose rows live on keeps them for all.
+-- A purpose whose rows live on keeps them for all. In plpgsql, which keeps the plan: the eraser asks before each batch.
 CREATE FUNCTION privacy_guard_internal.endless_purpose(relation regclass, at timestamptz) RETURNS text
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT min(p.purpose) FROM privacy_guard.rule p JOIN privacy_guard.guarded_table g USING (relation)
-     WHERE p.relation = endless_purpose.relation AND p.effect = 'permit'
-       AND (p.category_id IS NULL OR p.category_id = g.category_id)
-       AND NOT EXISTS (SELECT FROM privacy_guard.rule n
-                        WHERE n.relation = p.relation AND n.effect = 'prohibit' AND n.created_at >= p.created_at
-                          AND (n.category_id IS NULL OR n.category_id = g.category_id)
-                          AND privacy_guard.covers(n.purpose, p.purpose))
-       AND NOT EXISTS (SELECT FROM privacy_guard.retention d
-                        WHERE d.relation = p.relation AND d.period IS NOT NULL AND d.effective_from <= at
-                          AND (d.purpose IS NULL OR privacy_guard.covers(d.purpose, p.purpose))) $$;
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (
+        SELECT min(p.purpose) FROM privacy_guard.rule p JOIN privacy_guard.guarded_table g USING (relation)
+         WHERE p.relation = endless_purpose.relation AND p.effect = 'permit'
+           AND (p.category_id IS NULL OR p.category_id = g.category_id)
+           AND NOT EXISTS (SELECT FROM privacy_guard.rule n
+                            WHERE n.relation = p.relation AND n.effect = 'prohibit' AND n.created_at >= p.created_at
+                              AND (n.category_id IS NULL OR n.category_id = g.category_id)
+                              AND privacy_guard.covers(n.purpose, p.purpose))
+           AND NOT EXISTS (SELECT FROM privacy_guard.retention d
+                            WHERE d.relation = p.relation AND d.period IS NOT NULL AND d.effective_from <= at
+                              AND (d.purpose IS NULL OR privacy_guard.covers(d.purpose, p.purpose))));
+END $$;
 COMMENT ON FUNCTION privacy_guard_internal.endless_purpose(regclass, timestamptz) IS
     'A purpose that a rule permits and for which no storage duration is in effect; NULL where there is none.';
 
