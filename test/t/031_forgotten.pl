@@ -12,8 +12,10 @@ use AuditedNode;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node =
-  audited_node([], "log_statement = 'none'", "privacy_guard.erase_interval = 1");
+my $node = audited_node(
+	[],
+	"log_statement = 'none'",
+	"privacy_guard.erase_interval = 1");
 my $secret = $node->data_dir . '/privacy_guard_suppression.key';
 my $key = 4711471147;
 
