@@ -30,7 +30,7 @@ as()
 		printf '  %s%s=>%s %s\n' "$bold" "$role" "$plain" "$statement"
 		arguments+=(-c "$statement")
 	done
-	psql -X -U "$role" -v ON_ERROR_STOP=1 -P footer=off -P null=- "${arguments[@]}" 2>&1 |
+	psql -X -U "$role" -v ON_ERROR_STOP=1 -v SHOW_CONTEXT=never -P footer=off -P null=- "${arguments[@]}" 2>&1 |
 		sed -E '/^(BEGIN|COMMIT|ROLLBACK|SET|Expanded display is on\.|)$/d; s/^/    /' | awk 'NR < 16; NR == 16 { print "    ..." }'
 }
 
