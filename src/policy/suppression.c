@@ -299,7 +299,6 @@ secret_fits(const UsedSecret *used, int elevel)
 	return true;
 }
 
-
 static void
 number_row(HeapTuple tuple, TupleDesc desc, void *arg)
 {
