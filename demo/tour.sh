@@ -30,7 +30,7 @@ as()
 		printf '  %s%s=>%s %s\n' "$bold" "$role" "$plain" "$statement"
 		arguments+=(-c "$statement")
 	done
-	psql -X -U "$role" -v ON_ERROR_STOP=1 -P footer=off -P null=- "${arguments[@]}" 2>&1 |
+	psql -X -U "$role" -v ON_ERROR_STOP=1 -v SHOW_CONTEXT=never -P footer=off -P null=- "${arguments[@]}" 2>&1 |
 		sed -E '/^(BEGIN|COMMIT|ROLLBACK|SET|Expanded display is on\.|)$/d; s/^/    /' | awk 'NR < 16; NR == 16 { print "    ..." }'
 }
 
@@ -311,9 +311,13 @@ until_true auditor "SELECT sum(rows) >= 3 FROM $receipts"
 allowed auditor "$receipt"
 
 heading '13. Somebody asks to be forgotten'
-forgotten=$(psql -XqAt -U crm_app -c 'SELECT max(customer_id) FROM tickets')
-say 'One call goes through all guarded tables; the receipt is in the log, too:'
-allowed dpo "SELECT jsonb_pretty(privacy_guard.erase_subject('$forgotten', 'letter of 3 May') - 'physical') AS receipt;"
+forgotten=$(psql -XqAt -U crm_app -c 'SELECT max(referrer_id) FROM referrals r JOIN tickets ON customer_id = referrer_id')
+say 'One call goes through all guarded tables. Rows that are about others as well lose this person only (severed):'
+allowed dpo "SELECT e ->> 'status' AS status, t ->> 'relation' AS relation, t ->> 'deleted' AS deleted, t ->> 'severed' AS severed
+         FROM privacy_guard.erase_subject('$forgotten', 'letter of 3 May') AS e, jsonb_array_elements(e -> 'tables') AS t;"
+say '' 'The receipt is in the log, without a key:'
+allowed auditor "SELECT operation, reason, rows, privacy_guard.cardinality(subjects) AS people, new ->> 'consents_withdrawn' AS withdrawn
+             FROM privacy_guard.audit_records(kinds => '{retention}', since => '$began') WHERE reason <> 'expired';"
 allowed crm_app "SELECT count(*) FROM customers WHERE id = $forgotten;"
 say '' 'The ledger keeps the proof of what was agreed and withdrawn, under a number that leads back to nobody. A list that was bought, or an old backup, must not bring them back:'
 refused crm_app "SELECT privacy_guard.record_consent('$forgotten', 'marketing.email');"

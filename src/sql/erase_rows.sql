@@ -64,7 +64,7 @@ COMMENT ON FUNCTION privacy_guard_internal.tables_of_category(integer) IS
 
 CREATE FUNCTION privacy_guard_internal.legal_minimum(guarded privacy_guard.guarded_table, at timestamptz) RETURNS timestamptz
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT min(privacy_guard_internal.duration_cutoff(at, r.period))
+    SELECT min(privacy_guard_internal.duration_safe_cutoff(at, r.period))
       FROM privacy_guard.purpose p
      CROSS JOIN LATERAL (
            SELECT r.period FROM privacy_guard.retention r
