@@ -173,8 +173,8 @@ CREATE FUNCTION privacy_guard_internal.dependants(relation oid)
     RETURNS TABLE (name name, child oid, action "char", condition text)
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT c.conname, c.conrelid, c.confdeltype,
-           string_agg(format('%%1$s.%I OPERATOR(%I.%s) %%2$s.%I', parent.attname, n.nspname, o.oprname, child.attname),
-                      ' AND ' ORDER BY k.i)
+           string_agg('%1$s.' || replace(format('%I OPERATOR(%I.%s) ', parent.attname, n.nspname, o.oprname), '%', '%%')
+                      || '%2$s.' || replace(quote_ident(child.attname), '%', '%%'), ' AND ' ORDER BY k.i)
       FROM pg_constraint c
      CROSS JOIN LATERAL unnest(c.conkey, c.confkey, c.conpfeqop) WITH ORDINALITY AS k(conkey, confkey, op, i)
       JOIN pg_attribute child ON child.attrelid = c.conrelid AND child.attnum = k.conkey
@@ -186,7 +186,7 @@ CREATE FUNCTION privacy_guard_internal.dependants(relation oid)
                         WHERE above.oid = c.conparentid AND above.confrelid = c.confrelid)
      GROUP BY c.oid, c.conname, c.conrelid, c.confdeltype ORDER BY c.conname, c.oid $$;
 COMMENT ON FUNCTION privacy_guard_internal.dependants(oid) IS
-    'The foreign keys that reference a relation; condition compares %1$s, a row of it, with %2$s, a row of the child.';
+    'The foreign keys that reference a relation; condition, for format(), compares %1$s, a row of it, with %2$s, a row of the child.';
 
 -- A row that is deleted takes others with it where the foreign key says so; those that are not due yet keep it.
 CREATE FUNCTION privacy_guard_internal.blocking_rows(
@@ -414,6 +414,24 @@ CREATE FUNCTION privacy_guard_internal.is_referenced(relation regclass) RETURNS 
     SELECT EXISTS (SELECT FROM pg_constraint c WHERE c.contype = 'f' AND c.confrelid = is_referenced.relation) $$;
 COMMENT ON FUNCTION privacy_guard_internal.is_referenced(regclass) IS 'Whether a foreign key references the relation.';
 
+-- Its rows are past their time, so nobody gets to see them: no purpose is permitted for it.
+CREATE FUNCTION privacy_guard_internal.guard_apart(guarded privacy_guard.guarded_table, partition regclass) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    child privacy_guard.guarded_child;
+BEGIN
+    DELETE FROM privacy_guard.guarded_child c WHERE c.relation = partition RETURNING * INTO STRICT child;
+    INSERT INTO privacy_guard.guarded_table
+        (relation, category_id, subject_columns, subject_via, consent_column, null_subject, audit_level, mode,
+         prior_row_security, protected_by)
+    VALUES (partition, guarded.category_id, guarded.subject_columns, guarded.subject_via, guarded.consent_column,
+            guarded.null_subject, guarded.audit_level, 'enforce', child.prior_row_security,
+            privacy_guard_internal.recorder());
+    PERFORM privacy_guard_internal.adopt(partition);
+END $$;
+COMMENT ON FUNCTION privacy_guard_internal.guard_apart(privacy_guard.guarded_table, regclass) IS
+    'Makes a partition that was detached a guarded table of its own.';
+
 -- SHARE keeps writers of this old partition out while its rows are read; readers and the other partitions go on. The
 -- table itself is locked for the moment of the drop only, and nobody waits longer for it than lock_timeout.
 CREATE FUNCTION privacy_guard_internal.erase_partition(
@@ -436,6 +454,7 @@ BEGIN
     SELECT i.inhparent INTO parent FROM pg_inherits i WHERE i.inhrelid = partition;
     IF detach THEN
         EXECUTE format('ALTER TABLE %s DETACH PARTITION %s', parent, partition);
+        PERFORM privacy_guard_internal.guard_apart(guarded, partition);
     ELSE
         EXECUTE format('DROP TABLE %s', partition);
     END IF;
@@ -873,7 +892,11 @@ BEGIN
     IF relation IS NOT NULL THEN
         PERFORM privacy_guard_internal.require_guarded(relation);
     END IF;
-    IF NOT privacy_guard_internal.may_erase() THEN
+    IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+        RAISE EXCEPTION 'run_retention() cannot run in a transaction with isolation level %', current_setting('transaction_isolation')
+            USING ERRCODE = 'invalid_transaction_state',
+                  HINT = 'It would erase by rules that others may have changed since. Use READ COMMITTED.';
+    ELSIF NOT privacy_guard_internal.may_erase() THEN
         RAISE EXCEPTION 'the guards of this database are pending'
             USING ERRCODE = 'object_not_in_prerequisite_state',
                   HINT = 'After a restore or copy, a data steward calls privacy_guard.finish_restore() first.';
@@ -898,7 +921,7 @@ BEGIN
     END LOOP;
 END $$;
 COMMENT ON FUNCTION privacy_guard_internal.run_retention(regclass) IS
-    'Erases what is due, of one table or of all, in this transaction; the eraser does the same in small ones. blocked counts what stays because others depend on it, or because it would run somebody''s code as superuser. Errors: 42P01, 55000, 55P03. GDPR Art. 5(1)(e), 17.';
+    'Erases what is due, of one table or of all, in this transaction; the eraser does the same in small ones. blocked counts what stays because others depend on it, or because it would run somebody''s code as superuser. Errors: 25000, 42P01, 55000, 55P03. GDPR Art. 5(1)(e), 17.';
 CALL privacy_guard_internal.publish('run_retention', 'steward');
 
 -- ---- how it goes ----
@@ -908,13 +931,14 @@ CREATE FUNCTION privacy_guard_internal.read_retention_status()
                    kept bigint, null_starts bigint, blocked bigint, blocked_by text, rows_per_second real,
                    rows_total bigint, last_started timestamptz, last_finished timestamptz, last_sqlstate text,
                    last_error text, failures integer, next_attempt timestamptz, state text)
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms' AS $$
 #variable_conflict use_column
 DECLARE
     guarded privacy_guard.guarded_table;
     due record;
     counted jsonb;
     condition text;
+    unread text;
 BEGIN
     FOR guarded IN SELECT g.* FROM privacy_guard.guarded_table g JOIN pg_class c ON c.oid = g.relation
                     WHERE g.retention_start IS NOT NULL ORDER BY g.relation::oid
@@ -923,18 +947,25 @@ BEGIN
         SELECT guarded.relation, count(*), due.action, due.cutoff INTO table_name, rules, action, cutoff
           FROM privacy_guard.retention r WHERE r.relation = guarded.relation;
         condition := privacy_guard_internal.due_condition(guarded, due.action, '$1');
-        counted := privacy_guard_internal.run_as_owner(guarded.relation, format(
-            'SELECT jsonb_build_object(''rows'', count(*), ''first'', min(start)) FROM'
-            ' (SELECT t.%2$I::timestamp AS start FROM %1$s t WHERE %3$s ORDER BY t.%2$I LIMIT 100000) t',
-            guarded.relation, guarded.retention_start, condition), due.cutoff::text);
-        backlog := counted ->> 'rows';
-        lag := clock_timestamp() AT TIME ZONE 'UTC' - ((counted ->> 'first')::timestamp + due.period);
-        kept := backlog - privacy_guard_internal.erase_pick(guarded.relation, guarded.relation, format(
-            'SELECT to_jsonb(count(*)) FROM (SELECT FROM %1$s t WHERE %3$s ORDER BY t.%2$I LIMIT 100000) t',
-            guarded.relation, guarded.retention_start, condition), due.cutoff::text)::bigint;
-        null_starts := privacy_guard_internal.run_as_owner(guarded.relation, format(
-            'SELECT to_jsonb(count(*)) FROM (SELECT FROM %s t WHERE t.%I IS NULL LIMIT 100000) t',
-            guarded.relation, guarded.retention_start), VARIADIC '{}')::bigint;
+        -- What one owner does to a table must not hide how the others fare.
+        BEGIN
+            unread := NULL;
+            counted := privacy_guard_internal.run_as_owner(guarded.relation, format(
+                'SELECT jsonb_build_object(''rows'', count(*), ''first'', min(start)) FROM'
+                ' (SELECT t.%2$I::timestamp AS start FROM %1$s t WHERE %3$s ORDER BY t.%2$I LIMIT 100000) t',
+                guarded.relation, guarded.retention_start, condition), due.cutoff::text);
+            backlog := counted ->> 'rows';
+            lag := clock_timestamp() AT TIME ZONE 'UTC' - ((counted ->> 'first')::timestamp + due.period);
+            kept := backlog - privacy_guard_internal.erase_pick(guarded.relation, guarded.relation, format(
+                'SELECT to_jsonb(count(*)) FROM (SELECT FROM %1$s t WHERE %3$s ORDER BY t.%2$I LIMIT 100000) t',
+                guarded.relation, guarded.retention_start, condition), due.cutoff::text)::bigint;
+            null_starts := privacy_guard_internal.run_as_owner(guarded.relation, format(
+                'SELECT to_jsonb(count(*)) FROM (SELECT FROM %s t WHERE t.%I IS NULL LIMIT 100000) t',
+                guarded.relation, guarded.retention_start), VARIADIC '{}')::bigint;
+        EXCEPTION WHEN OTHERS THEN
+            SELECT NULL, NULL, NULL, NULL INTO backlog, lag, kept, null_starts;
+            unread := privacy_guard_internal.error_text(SQLSTATE);
+        END;
         SELECT coalesce(s.blocked, 0), s.blocked_by, s.rows_per_second, coalesce(s.rows_total, 0), s.last_started, s.last_finished,
                s.last_sqlstate, s.last_error, coalesce(s.failures, 0), nullif(s.next_attempt, '-infinity')
           INTO blocked, blocked_by, rows_per_second, rows_total, last_started, last_finished,
@@ -944,6 +975,7 @@ BEGIN
             WHEN NOT privacy_guard_internal.may_erase() THEN 'pending'
             WHEN rules = 0 THEN 'no rule'
             WHEN failures > 0 THEN 'failing'
+            WHEN unread IS NOT NULL THEN 'not readable: ' || unread
             WHEN due.kept_for IS NOT NULL THEN 'nothing is due: ' || due.kept_for
             WHEN EXISTS (SELECT FROM privacy_guard.retention_run r
                           WHERE r.relation = guarded.relation AND r.finished_at IS NULL) THEN 'erasing'
