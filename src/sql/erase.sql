@@ -330,12 +330,44 @@ END $$;
 COMMENT ON FUNCTION privacy_guard_internal.erase_piecemeal(regclass, regclass, text, text, tid[]) IS
     'Erases the rows at these places that can be erased.';
 
+-- A row of another table may have come between the snapshot in which the rows were found and their locks, which keep
+-- others out from then on. A key without cascade raises an error, but a cascade would take it with it.
+CREATE FUNCTION privacy_guard_internal.takes_along(member regclass) RETURNS boolean
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM privacy_guard_internal.dependants(member) d
+                     JOIN privacy_guard_internal.blocking_rows(member,
+                              (SELECT c.relowner FROM pg_class c WHERE c.oid = member), 't', clock_timestamp()) b
+                    USING (name) WHERE d.action = 'c') $$;
+COMMENT ON FUNCTION privacy_guard_internal.takes_along(regclass) IS
+    'Whether deleting its rows could delete rows of others that are to stay.';
+
+CREATE FUNCTION privacy_guard_internal.not_blocked(member regclass, places tid[]) RETURNS tid[]
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    condition text;
+    blocked jsonb;
+BEGIN
+    SELECT string_agg(b.condition, ' OR ') INTO condition
+      FROM privacy_guard_internal.blocking_rows(member,
+               (SELECT c.relowner FROM pg_class c WHERE c.oid = member), 't', clock_timestamp()) b;
+    IF condition IS NULL THEN
+        RETURN places;
+    END IF;
+    blocked := privacy_guard_internal.run_as_owner(member, format(
+        'SELECT jsonb_agg(t.ctid) FROM ONLY %s t WHERE t.ctid = ANY ($1::tid[]) AND (%s)', member, condition), places::text);
+    RETURN ARRAY(SELECT p FROM unnest(places) p
+                  WHERE p NOT IN (SELECT b::tid FROM jsonb_array_elements_text(nullif(blocked, 'null')) b));
+END $$;
+COMMENT ON FUNCTION privacy_guard_internal.not_blocked(regclass, tid[]) IS
+    'Those of the rows at these places, which are locked, that nothing blocks by now.';
+
 CREATE FUNCTION privacy_guard_internal.erase_apart(
     run privacy_guard.retention_run, guarded privacy_guard.guarded_table, member regclass, batch_size integer)
     RETURNS privacy_guard_internal.erased
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     picked jsonb;
+    places tid[];
     result privacy_guard_internal.erased;
 BEGIN
     picked := privacy_guard_internal.erase_pick(guarded.relation, member,
@@ -346,9 +378,12 @@ BEGIN
     IF picked -> 'places' = 'null' THEN
         RETURN (0, NULL, NULL, '{}', 0, 0, NULL, '{}')::privacy_guard_internal.erased;
     END IF;
+    places := ARRAY(SELECT p::tid FROM jsonb_array_elements_text(picked -> 'places') p);
+    IF run.action = 'delete' THEN
+        places := privacy_guard_internal.not_blocked(member, places);
+    END IF;
     result := privacy_guard_internal.erase_piecemeal(guarded.relation, member, format('%s/%s/apart', run.run_id, member::oid),
-        privacy_guard_internal.erase_at(guarded, member, run.action, run.masks, '$1::tid[]'),
-        ARRAY(SELECT p::tid FROM jsonb_array_elements_text(picked -> 'places') p));
+        privacy_guard_internal.erase_at(guarded, member, run.action, run.masks, '$1::tid[]'), places);
     result.picked := jsonb_array_length(picked -> 'places');
     result.resume_at := CASE privacy_guard_internal.column_type(guarded.relation, guarded.retention_start)
         WHEN 'timestamptz'::regtype THEN (picked ->> 'last')::timestamptz
@@ -356,7 +391,7 @@ BEGIN
     RETURN result;
 END $$;
 COMMENT ON FUNCTION privacy_guard_internal.erase_apart(privacy_guard.retention_run, privacy_guard.guarded_table, regclass, integer) IS
-    'Erases a batch of which not all rows can be erased.';
+    'Erases a batch of which not all rows can be erased, or which could take others along.';
 
 CREATE FUNCTION privacy_guard_internal.erase_rows(
     run privacy_guard.retention_run, guarded privacy_guard.guarded_table, member regclass, batch_size integer)
@@ -370,6 +405,8 @@ BEGIN
     batch := privacy_guard_internal.erase_batch(guarded.relation, member, plan, NULL, arguments);
     IF batch.ready IS NULL THEN
         RETURN (0, NULL, NULL, '{}', 0, 0, NULL, '{}')::privacy_guard_internal.erased;
+    ELSIF NOT batch.ready AND run.action = 'delete' AND privacy_guard_internal.takes_along(member) THEN
+        RETURN privacy_guard_internal.erase_apart(run, guarded, member, batch_size);
     ELSIF NOT batch.ready THEN
         batch := privacy_guard_internal.erase_batch(guarded.relation, member, plan,
             privacy_guard_internal.erase_at(guarded, member, run.action, run.masks,
