@@ -14,6 +14,7 @@ CREATE FUNCTION privacy_guard_internal.regress_step(command text) RETURNS text
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS
 $$ DECLARE result text; BEGIN EXECUTE command INTO result; RETURN result; END $$;
 CREATE FUNCTION privacy_guard.regress_step(command text) RETURNS text LANGUAGE C AS 'privacy_guard', 'verb_steward';
+ALTER EXTENSION privacy_guard ADD FUNCTION privacy_guard.regress_step(text);
 CREATE FUNCTION pg_temp.step(command text) RETURNS text LANGUAGE sql AS
 $$ SELECT privacy_guard.regress_step('SELECT privacy_guard_internal.' || command) $$;
 SELECT privacy_guard.create_purpose('regress', 'consent');

@@ -306,6 +306,8 @@ start(QueryDesc *query, int eflags)
 	Frame *frame;
 
 	call_start(query, eflags);
+	if (exempt_integrity_context())
+		own_statement_check_cascade(query->plannedstmt);
 	if (exempt_integrity_context() && own_statement(query->sourceText) == NULL &&
 	    is_core_integrity(query->plannedstmt))
 	{

@@ -17,7 +17,9 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/dependency.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -70,6 +72,7 @@ static Datum verb_invoke(FunctionCallInfo fcinfo, Oid function);
 static VerbBody verb_body_of(Oid trampoline);
 static void verb_require_role(const char *role_name);
 static void verb_fix_settings(void);
+static void verb_require_own(Oid trampoline);
 
 PG_FUNCTION_INFO_V1(verb_anyone);
 PG_FUNCTION_INFO_V1(verb_steward);
@@ -373,6 +376,22 @@ verb_invoke(FunctionCallInfo fcinfo, Oid function)
 	return result;
 }
 
+/* A superuser can declare another function upon the library's symbols, one that asks for no role.
+ */
+static void
+verb_require_own(Oid trampoline)
+{
+	Oid schema = get_namespace_oid(BODY_SCHEMA, false);
+
+	if (getExtensionOfObject(ProcedureRelationId, trampoline) !=
+	    getExtensionOfObject(NamespaceRelationId, schema))
+		ereport(ERROR,
+		        (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+		         errmsg("function \"%s\" is none of privacy_guard's", get_func_name(trampoline)),
+		         errhint("Call the function of the same name in schema privacy_guard."),
+		         verb_denial(InvalidOid, "forged_function")));
+}
+
 /* The body has the name and the argument types of its trampoline. */
 static VerbBody
 verb_body_of(Oid trampoline)
@@ -385,6 +404,7 @@ verb_body_of(Oid trampoline)
 
 	if (!HeapTupleIsValid(verb_tuple))
 		elog(ERROR, "cache lookup failed for function %u", trampoline);
+	verb_require_own(trampoline);
 	verb = (Form_pg_proc) GETSTRUCT(verb_tuple);
 	body_tuple = SearchSysCache3(PROCNAMEARGSNSP, NameGetDatum(&verb->proname),
 	                             PointerGetDatum(&verb->proargtypes), ObjectIdGetDatum(schema));

@@ -25,6 +25,7 @@
 #include "utils/uuid.h"
 
 #include "policy/policy.h"
+#include "policy/verb.h"
 #include "retention/own_statement.h"
 #include "types/subject_set.h"
 
@@ -195,12 +196,17 @@ erase_batch(PG_FUNCTION_ARGS)
 {
 	Oid guarded = PG_GETARG_OID(0);
 	Oid member = PG_GETARG_OID(1);
-	char *name = text_to_cstring(PG_GETARG_TEXT_PP(2));
 	TupleDesc desc = result_type(fcinfo);
 	OwnStatement *own = palloc0(sizeof(OwnStatement));
-	OwnCall call = {.plan = find_plan(name)};
+	OwnCall call = {.plan = NULL};
+	char *name;
 	int guc_level;
 
+	(void) verb_invoker(); /* only from within a verb */
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(4))
+		elog(ERROR, "only the statement of a batch may be null");
+	name = text_to_cstring(PG_GETARG_TEXT_PP(2));
+	call.plan = find_plan(name);
 	if (!is_member(guarded, member))
 		PG_RETURN_DATUM(not_ready(desc, true));
 	own_statement_text_args(&call, PG_GETARG_ARRAYTYPE_P(4));

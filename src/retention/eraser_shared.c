@@ -190,6 +190,12 @@ eraser_wake(Oid database)
 static void
 end_of_transaction(XactEvent event, void *arg)
 {
+	/* COMMIT PREPARED runs no callback, and the eraser would sleep on. */
+	if (wake_at_commit && event == XACT_EVENT_PRE_PREPARE)
+		ereport(ERROR,
+		        (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+		         errmsg("cannot PREPARE a transaction that has changed storage durations or holds"),
+		         errhint("Change them in a transaction of their own.")));
 	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
 		return;
 	if (wake_at_commit && event == XACT_EVENT_COMMIT)

@@ -19,6 +19,7 @@
 #include "commands/trigger.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "parser/parsetree.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -67,6 +68,18 @@ own_statement_check_deferring(const ConstraintsSetStmt *statement)
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 		                errmsg("constraints cannot be deferred while privacy_guard changes rows"),
 		                errhint("Take SET CONSTRAINTS out of the triggers of the table.")));
+}
+
+void
+own_statement_check_cascade(const PlannedStmt *plan)
+{
+	OwnerCodeEvent event = plan->commandType == CMD_DELETE ? OWNER_CODE_DELETE : OWNER_CODE_UPDATE;
+	ListCell *cell;
+
+	if (running == NULL)
+		return;
+	foreach (cell, plan->resultRelations)
+		owner_code_check_cascade(rt_fetch(lfirst_int(cell), plan->rtable)->relid, event);
 }
 
 /* ---- as the owner ---- */

@@ -12,6 +12,7 @@
 #include "datatype/timestamp.h"
 #include "executor/spi.h"
 #include "nodes/parsenodes.h"
+#include "nodes/plannodes.h"
 #include "utils/array.h"
 #include "types/subject_bits.h"
 
@@ -70,6 +71,12 @@ extern void own_statement_run(OwnStatement *own, Oid relid, const OwnCall *call)
  * anything off.
  */
 extern void own_statement_check_deferring(const ConstraintsSetStmt *statement);
+
+/*
+ * Core is about to cascade it to other tables: an error where that would run somebody's code as a
+ * superuser.
+ */
+extern void own_statement_check_cascade(const PlannedStmt *plan);
 
 /* Arguments of an array of texts. */
 extern void own_statement_text_args(OwnCall *call, ArrayType *arguments);

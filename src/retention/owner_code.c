@@ -22,6 +22,7 @@
 #include "nodes/nodeFuncs.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/partcache.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
 #include "utils/typcache.h"
@@ -64,7 +65,7 @@ calls_user_function(Node *node, void *context)
 	       expression_tree_walker(node, calls_user_function, context);
 }
 
-/* CHECK constraints, generated columns, and the constraints of domains. */
+/* CHECK constraints, generated columns, keys of partitions, and the constraints of domains. */
 static bool
 has_row_code(Relation rel)
 {
@@ -77,6 +78,9 @@ has_row_code(Relation rel)
 	for (int i = 0; constr != NULL && constr->has_generated_stored && i < constr->num_defval; i++)
 		if (calls_user_function(stringToNode(constr->defval[i].adbin), NULL))
 			return true;
+	if (rel->rd_rel->relispartition &&
+	    calls_user_function((Node *) RelationGetPartitionQual(rel), NULL))
+		return true;
 	for (int i = 0; i < desc->natts; i++)
 		if (!TupleDescAttr(desc, i)->attisdropped &&
 		    DomainHasConstraints(TupleDescAttr(desc, i)->atttypid))
@@ -208,21 +212,35 @@ owner_code_foreign(Oid relid, OwnerCodeEvent event)
 	return false;
 }
 
+static void
+refuse(Oid relid)
+{
+	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+	                errmsg("changing table \"%s\" would run the code of others as superuser",
+	                       get_rel_name(relid)),
+	                errhint("Let a role without superuser rights own the table, or drop its "
+	                        "triggers and rules.")));
+}
+
 /* Cheap, because it is asked for each statement: what cascades reach is asked beforehand. */
 void
 owner_code_check(Oid relid)
 {
 	Relation rel = table_open(relid, AccessShareLock);
+	bool foreign = rel->rd_rules != NULL ||
+	               (superuser_arg(rel->rd_rel->relowner) &&
+	                (has_trigger(rel, OWNER_CODE_DELETE) || has_trigger(rel, OWNER_CODE_UPDATE)));
 
-	if (rel->rd_rules != NULL ||
-	    (superuser_arg(rel->rd_rel->relowner) &&
-	     (has_trigger(rel, OWNER_CODE_DELETE) || has_trigger(rel, OWNER_CODE_UPDATE))))
-		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-		                errmsg("changing table \"%s\" would run the code of others as superuser",
-		                       RelationGetRelationName(rel)),
-		                errhint("Let a role without superuser rights own the table, or drop its "
-		                        "triggers and rules.")));
 	table_close(rel, NoLock);
+	if (foreign)
+		refuse(relid);
+}
+
+void
+owner_code_check_cascade(Oid relid, OwnerCodeEvent event)
+{
+	if (owner_code_of_table(relid, event))
+		refuse(relid);
 }
 
 /* privacy_guard_internal.runs_foreign_code(relation, event): 'DELETE' or 'UPDATE' */

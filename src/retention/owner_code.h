@@ -25,4 +25,7 @@ extern bool owner_code_foreign(Oid relid, OwnerCodeEvent event);
 /* An error where rules or triggers of the table itself stand against changing it as its owner. */
 extern void owner_code_check(Oid relid);
 
+/* The same where core cascades an event to a table: it may have got a trigger meanwhile. */
+extern void owner_code_check_cascade(Oid relid, OwnerCodeEvent event);
+
 #endif /* PRIVACY_GUARD_RETENTION_OWNER_CODE_H */

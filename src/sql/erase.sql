@@ -182,8 +182,8 @@ CREATE FUNCTION privacy_guard_internal.dependants(relation oid)
     RETURNS TABLE (name name, child oid, action "char", condition text)
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT c.conname, c.conrelid, c.confdeltype,
-           string_agg(format('%%1$s.%I OPERATOR(%I.%s) %%2$s.%I', parent.attname, n.nspname, o.oprname, child.attname),
-                      ' AND ' ORDER BY k.i)
+           string_agg('%1$s.' || replace(format('%I OPERATOR(%I.%s) ', parent.attname, n.nspname, o.oprname), '%', '%%')
+                      || '%2$s.' || replace(quote_ident(child.attname), '%', '%%'), ' AND ' ORDER BY k.i)
       FROM pg_constraint c
      CROSS JOIN LATERAL unnest(c.conkey, c.confkey, c.conpfeqop) WITH ORDINALITY AS k(conkey, confkey, op, i)
       JOIN pg_attribute child ON child.attrelid = c.conrelid AND child.attnum = k.conkey
@@ -195,7 +195,7 @@ CREATE FUNCTION privacy_guard_internal.dependants(relation oid)
                         WHERE above.oid = c.conparentid AND above.confrelid = c.confrelid)
      GROUP BY c.oid, c.conname, c.conrelid, c.confdeltype ORDER BY c.conname, c.oid $$;
 COMMENT ON FUNCTION privacy_guard_internal.dependants(oid) IS
-    'The foreign keys that reference a relation; condition compares %1$s, a row of it, with %2$s, a row of the child.';
+    'The foreign keys that reference a relation; condition, for format(), compares %1$s, a row of it, with %2$s, a row of the child.';
 
 -- A row that is deleted takes others with it where the foreign key says so; those that are not due yet keep it.
 CREATE FUNCTION privacy_guard_internal.blocking_rows(
@@ -339,12 +339,44 @@ END $$;
 COMMENT ON FUNCTION privacy_guard_internal.erase_piecemeal(regclass, regclass, text, text, tid[]) IS
     'Erases the rows at these places that can be erased.';
 
+-- A row of another table may have come between the snapshot in which the rows were found and their locks, which keep
+-- others out from then on. A key without cascade raises an error, but a cascade would take it with it.
+CREATE FUNCTION privacy_guard_internal.takes_along(member regclass) RETURNS boolean
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM privacy_guard_internal.dependants(member) d
+                     JOIN privacy_guard_internal.blocking_rows(member,
+                              (SELECT c.relowner FROM pg_class c WHERE c.oid = member), 't', clock_timestamp()) b
+                    USING (name) WHERE d.action = 'c') $$;
+COMMENT ON FUNCTION privacy_guard_internal.takes_along(regclass) IS
+    'Whether deleting its rows could delete rows of others that are to stay.';
+
+CREATE FUNCTION privacy_guard_internal.not_blocked(member regclass, places tid[]) RETURNS tid[]
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    condition text;
+    blocked jsonb;
+BEGIN
+    SELECT string_agg(b.condition, ' OR ') INTO condition
+      FROM privacy_guard_internal.blocking_rows(member,
+               (SELECT c.relowner FROM pg_class c WHERE c.oid = member), 't', clock_timestamp()) b;
+    IF condition IS NULL THEN
+        RETURN places;
+    END IF;
+    blocked := privacy_guard_internal.run_as_owner(member, format(
+        'SELECT jsonb_agg(t.ctid) FROM ONLY %s t WHERE t.ctid = ANY ($1::tid[]) AND (%s)', member, condition), places::text);
+    RETURN ARRAY(SELECT p FROM unnest(places) p
+                  WHERE p NOT IN (SELECT b::tid FROM jsonb_array_elements_text(nullif(blocked, 'null')) b));
+END $$;
+COMMENT ON FUNCTION privacy_guard_internal.not_blocked(regclass, tid[]) IS
+    'Those of the rows at these places, which are locked, that nothing blocks by now.';
+
 CREATE FUNCTION privacy_guard_internal.erase_apart(
     run privacy_guard.retention_run, guarded privacy_guard.guarded_table, member regclass, batch_size integer)
     RETURNS privacy_guard_internal.erased
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     picked jsonb;
+    places tid[];
     result privacy_guard_internal.erased;
 BEGIN
     picked := privacy_guard_internal.erase_pick(guarded.relation, member,
@@ -355,9 +387,12 @@ BEGIN
     IF picked -> 'places' = 'null' THEN
         RETURN (0, NULL, NULL, '{}', 0, 0, NULL, '{}')::privacy_guard_internal.erased;
     END IF;
+    places := ARRAY(SELECT p::tid FROM jsonb_array_elements_text(picked -> 'places') p);
+    IF run.action = 'delete' THEN
+        places := privacy_guard_internal.not_blocked(member, places);
+    END IF;
     result := privacy_guard_internal.erase_piecemeal(guarded.relation, member, format('%s/%s/apart', run.run_id, member::oid),
-        privacy_guard_internal.erase_at(guarded, member, run.action, run.masks, '$1::tid[]'),
-        ARRAY(SELECT p::tid FROM jsonb_array_elements_text(picked -> 'places') p));
+        privacy_guard_internal.erase_at(guarded, member, run.action, run.masks, '$1::tid[]'), places);
     result.picked := jsonb_array_length(picked -> 'places');
     result.resume_at := CASE privacy_guard_internal.column_type(guarded.relation, guarded.retention_start)
         WHEN 'timestamptz'::regtype THEN (picked ->> 'last')::timestamptz
@@ -365,7 +400,7 @@ BEGIN
     RETURN result;
 END $$;
 COMMENT ON FUNCTION privacy_guard_internal.erase_apart(privacy_guard.retention_run, privacy_guard.guarded_table, regclass, integer) IS
-    'Erases a batch of which not all rows can be erased.';
+    'Erases a batch of which not all rows can be erased, or which could take others along.';
 
 CREATE FUNCTION privacy_guard_internal.erase_rows(
     run privacy_guard.retention_run, guarded privacy_guard.guarded_table, member regclass, batch_size integer)
@@ -379,6 +414,8 @@ BEGIN
     batch := privacy_guard_internal.erase_batch(guarded.relation, member, plan, NULL, arguments);
     IF batch.ready IS NULL THEN
         RETURN (0, NULL, NULL, '{}', 0, 0, NULL, '{}')::privacy_guard_internal.erased;
+    ELSIF NOT batch.ready AND run.action = 'delete' AND privacy_guard_internal.takes_along(member) THEN
+        RETURN privacy_guard_internal.erase_apart(run, guarded, member, batch_size);
     ELSIF NOT batch.ready THEN
         batch := privacy_guard_internal.erase_batch(guarded.relation, member, plan,
             privacy_guard_internal.erase_at(guarded, member, run.action, run.masks,
@@ -426,6 +463,24 @@ CREATE FUNCTION privacy_guard_internal.is_referenced(relation regclass) RETURNS 
     SELECT EXISTS (SELECT FROM pg_constraint c WHERE c.contype = 'f' AND c.confrelid = is_referenced.relation) $$;
 COMMENT ON FUNCTION privacy_guard_internal.is_referenced(regclass) IS 'Whether a foreign key references the relation.';
 
+-- Its rows are past their time, so nobody gets to see them: no purpose is permitted for it.
+CREATE FUNCTION privacy_guard_internal.guard_apart(guarded privacy_guard.guarded_table, partition regclass) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    child privacy_guard.guarded_child;
+BEGIN
+    DELETE FROM privacy_guard.guarded_child c WHERE c.relation = partition RETURNING * INTO STRICT child;
+    INSERT INTO privacy_guard.guarded_table
+        (relation, category_id, subject_columns, subject_via, consent_column, null_subject, audit_level, mode,
+         prior_row_security, protected_by)
+    VALUES (partition, guarded.category_id, guarded.subject_columns, guarded.subject_via, guarded.consent_column,
+            guarded.null_subject, guarded.audit_level, 'enforce', child.prior_row_security,
+            privacy_guard_internal.recorder());
+    PERFORM privacy_guard_internal.adopt(partition);
+END $$;
+COMMENT ON FUNCTION privacy_guard_internal.guard_apart(privacy_guard.guarded_table, regclass) IS
+    'Makes a partition that was detached a guarded table of its own.';
+
 -- SHARE keeps writers of this old partition out while its rows are read; readers and the other partitions go on. The
 -- table itself is locked for the moment of the drop only, and nobody waits longer for it than lock_timeout.
 CREATE FUNCTION privacy_guard_internal.erase_partition(
@@ -440,6 +495,8 @@ BEGIN
        OR privacy_guard_internal.is_referenced(partition) THEN
         RETURN NULL;
     END IF;
+    -- From here on no other hold is placed; those that are there keep rows back.
+    PERFORM privacy_guard_internal.may_be_held(partition);
     EXECUTE format('LOCK TABLE ONLY %s IN SHARE MODE', partition);
     content := privacy_guard_internal.erase_whole(guarded.relation, partition, format('SELECT FROM ONLY %s', partition));
     IF content.ready IS NULL OR content.withheld > 0 OR content.last_start > run.cutoff THEN
@@ -448,7 +505,7 @@ BEGIN
     SELECT i.inhparent INTO parent FROM pg_inherits i WHERE i.inhrelid = partition;
     IF detach THEN
         EXECUTE format('ALTER TABLE %s DETACH PARTITION %s', parent, partition);
-        PERFORM privacy_guard_internal.release_child(partition);
+        PERFORM privacy_guard_internal.guard_apart(guarded, partition);
     ELSE
         EXECUTE format('DROP TABLE %s', partition);
         PERFORM privacy_guard_internal.forget_table(partition);
@@ -948,7 +1005,11 @@ BEGIN
     IF relation IS NOT NULL THEN
         PERFORM privacy_guard_internal.require_guarded(relation);
     END IF;
-    IF NOT privacy_guard_internal.may_erase() THEN
+    IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+        RAISE EXCEPTION 'run_retention() cannot run in a transaction with isolation level %', current_setting('transaction_isolation')
+            USING ERRCODE = 'invalid_transaction_state',
+                  HINT = 'It would erase by rules that others may have changed since. Use READ COMMITTED.';
+    ELSIF NOT privacy_guard_internal.may_erase() THEN
         RAISE EXCEPTION 'the guards of this database are pending'
             USING ERRCODE = 'object_not_in_prerequisite_state',
                   HINT = 'After a restore or copy, a data steward calls privacy_guard.finish_restore() first.';
@@ -981,7 +1042,7 @@ BEGIN
     END LOOP;
 END $$;
 COMMENT ON FUNCTION privacy_guard_internal.run_retention(regclass) IS
-    'Erases what is due, of one table or of all, in this transaction; the eraser does the same in small ones. For all, also enters consent that has ended into the ledger. blocked counts what stays because others depend on it, or because it would run somebody''s code as superuser. Errors: 42P01, 55000, 55P03. GDPR Art. 5(1)(e), 17.';
+    'Erases what is due, of one table or of all, in this transaction; the eraser does the same in small ones. For all, also enters consent that has ended into the ledger. blocked counts what stays because others depend on it, or because it would run somebody''s code as superuser. Errors: 25000, 42P01, 55000, 55P03. GDPR Art. 5(1)(e), 17.';
 CALL privacy_guard_internal.publish('run_retention', 'steward');
 
 -- ---- how it goes ----
@@ -1019,11 +1080,12 @@ CREATE FUNCTION privacy_guard_internal.read_retention_status()
                    kept bigint, null_starts bigint, blocked bigint, blocked_by text, rows_per_second real,
                    rows_total bigint, last_started timestamptz, last_finished timestamptz, last_sqlstate text,
                    last_error text, failures integer, next_attempt timestamptz, state text)
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms' AS $$
 #variable_conflict use_column
 DECLARE
     guarded privacy_guard.guarded_table;
     due record;
+    unread text;
 BEGIN
     FOR guarded IN SELECT g.* FROM privacy_guard.guarded_table g JOIN pg_class c ON c.oid = g.relation
                     WHERE g.retention_start IS NOT NULL
@@ -1033,8 +1095,15 @@ BEGIN
         SELECT * INTO due FROM privacy_guard_internal.erasure_due(guarded.relation, clock_timestamp());
         SELECT guarded.relation, count(*), due.action, due.cutoff INTO table_name, rules, action, cutoff
           FROM privacy_guard.retention r WHERE r.relation = guarded.relation;
-        SELECT * INTO backlog, lag, kept, null_starts
-          FROM privacy_guard_internal.count_due(guarded, due.action, due.cutoff, due.period);
+        -- What one owner does to a table must not hide how the others fare.
+        BEGIN
+            unread := NULL;
+            SELECT * INTO backlog, lag, kept, null_starts
+              FROM privacy_guard_internal.count_due(guarded, due.action, due.cutoff, due.period);
+        EXCEPTION WHEN OTHERS THEN
+            SELECT NULL, NULL, NULL, NULL INTO backlog, lag, kept, null_starts;
+            unread := privacy_guard_internal.error_text(SQLSTATE);
+        END;
         SELECT coalesce(s.blocked, 0), s.blocked_by, s.rows_per_second, coalesce(s.rows_total, 0), s.last_started, s.last_finished,
                s.last_sqlstate, s.last_error, coalesce(s.failures, 0), nullif(s.next_attempt, '-infinity')
           INTO blocked, blocked_by, rows_per_second, rows_total, last_started, last_finished,
@@ -1044,6 +1113,7 @@ BEGIN
             WHEN NOT privacy_guard_internal.may_erase() THEN 'pending'
             WHEN rules = 0 THEN 'no rule'
             WHEN failures > 0 THEN 'failing'
+            WHEN unread IS NOT NULL THEN 'not readable: ' || unread
             WHEN due.kept_for IS NOT NULL
                  AND NOT EXISTS (SELECT FROM privacy_guard_internal.unneeded_due(guarded.relation, clock_timestamp()))
                 THEN 'nothing is due: ' || due.kept_for

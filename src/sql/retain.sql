@@ -180,6 +180,10 @@ BEGIN
             RAISE EXCEPTION 'column "%" of table % cannot have a mask', col, guarded.relation
                 USING ERRCODE = 'invalid_parameter_value',
                       HINT = 'Its value is set by the action itself; see privacy_guard.retain().';
+        ELSIF col = ANY (privacy_guard_internal.subject_link(guarded)) AND kind #>> '{}' NOT IN ('null', 'pseudonym') THEN
+            RAISE EXCEPTION 'mask "%" of column "%" of table % could name another data subject', kind #>> '{}', col, guarded.relation
+                USING ERRCODE = 'invalid_parameter_value',
+                      HINT = 'Use null or pseudonym for columns that name the data subjects.';
         END IF;
         PERFORM privacy_guard_internal.mask_expression(guarded.relation, col, kind #>> '{}', action);
     END LOOP;
@@ -406,7 +410,7 @@ BEGIN
     END IF;
 END $$;
 COMMENT ON FUNCTION privacy_guard_internal.retain(regclass, interval, name, text, text, timestamptz, jsonb, text, interval) IS
-    'Lets rows of a guarded table live for a period from the date or time in column since on (date and timestamp are UTC, months end as PostgreSQL adds them; NULL and infinity never end): for one purpose and those below it or, with purpose NULL, for all that have none of their own. A row past it is seen no more, at once; when all durations of the table have ended for it, it is erased. From effective_from on; called again it replaces the rule. action: delete, anonymise (the subject columns become NULL, masks change others), pseudonymise (masks only, the start becomes infinity). masks: ''{"column": "kind"}'' of null, redact, partial, year, month, range:N, prefix:N and, for pseudonymise, pseudonym. partitions: whole ones past their time are dropped, detached, or their rows erased (drop, detach, rows). erase_unneeded_after: rows that no purpose has a live basis for are due so long after. The first rule of a table takes an ACCESS EXCLUSIVE lock for a moment and honours lock_timeout. Errors: 22004, 22023, 42703, 42704, 42804, 55000. GDPR Art. 5(1)(e), 25.';
+    'Lets rows of a guarded table live for a period from the date or time in column since on (date and timestamp are UTC, months end as PostgreSQL adds them; NULL and infinity never end): for one purpose and those below it or, with purpose NULL, for all that have none of their own. A row past it is seen no more, at once; when all durations of the table have ended for it, it is erased. From effective_from on; called again it replaces the rule. action: delete, anonymise (the subject columns become NULL, masks change others), pseudonymise (masks only, the start becomes infinity). masks: ''{"column": "kind"}'' of null, redact, partial, year, month, range:N, prefix:N and, for pseudonymise, pseudonym. partitions: whole ones past their time are dropped, detached, or their rows erased (drop, detach, rows); what was detached stays guarded, with no purpose permitted. erase_unneeded_after: rows that no purpose has a live basis for are due so long after. The first rule of a table takes an ACCESS EXCLUSIVE lock for a moment and honours lock_timeout. Errors: 22004, 22023, 42703, 42704, 42804, 55000. GDPR Art. 5(1)(e), 25.';
 CALL privacy_guard_internal.publish('retain', 'steward');
 
 CREATE FUNCTION privacy_guard_internal.unretain(relation regclass, purpose text DEFAULT NULL) RETURNS void
