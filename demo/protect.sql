@@ -55,10 +55,10 @@ SELECT grant_purpose('customer_care', 'crm_app'), grant_purpose('billing', 'crm_
        grant_purpose('analytics', 'analyst'), grant_purpose('fraud_prevention', 'analyst'),
        grant_collection('marketing', 'crm_app'), grant_collection('analytics', 'crm_app');
 
--- 5. How long data may live (GDPR Art. 5(1)(e)). Offers to somebody who did not buy within half a year make no sense;
+-- 5. How long data may live (GDPR Art. 5(1)(e)). Offers to somebody who did not buy within 180 days make no sense;
 -- calls and letters serve for a year and a half, and for advertising three months. Without effective_from, a duration
 -- would begin to count tomorrow.
-SELECT retain('leads', '6 months', since => 'created_at', effective_from => now()),
+SELECT retain('leads', '180 days', since => 'created_at', effective_from => now()),
        retain('interactions', '18 months', since => 'occurred_at', effective_from => now()),
        retain('interactions', '3 months', since => 'occurred_at', purpose => 'marketing', effective_from => now());
 

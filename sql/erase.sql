@@ -154,6 +154,17 @@ SELECT privacy_guard.retain('calls', '1 year', 'day', effective_from => now());
 SELECT * FROM privacy_guard.run_retention('calls');
 SELECT tableoid::regclass, * FROM calls;
 SELECT relid FROM pg_partition_tree('calls') WHERE isleaf ORDER BY relid::text;
+-- Detached, it is guarded no more.
+SET ROLE regress_erase_owner;
+CREATE TABLE calls_2018 PARTITION OF calls FOR VALUES FROM ('2018-01-01') TO ('2019-01-01');
+RESET ROLE;
+SELECT privacy_guard.retain('calls', '1 year', 'day', partitions => 'detach', effective_from => now());
+INSERT INTO calls_2018 VALUES (8, '2018-08-08', 'hello');
+SELECT * FROM privacy_guard.run_retention('calls');
+SELECT relrowsecurity, relforcerowsecurity, (SELECT count(*) FROM pg_policy WHERE polrelid = c.oid) AS policies,
+       (SELECT array_agg(relation) FROM privacy_guard.guarded_child WHERE root = 'calls'::regclass) AS guarded
+  FROM pg_class c WHERE oid = 'calls_2018'::regclass;
+SELECT * FROM calls_2018;
 SELECT rows, subjects, new FROM regress_erase.receipts
  WHERE relation = 'regress_erase.calls';
 

@@ -28,6 +28,11 @@
 #define COMPAT_RUN_ARGS query, direction, count, execute_once
 #endif
 
+/* PostgreSQL 16 took the macros for variable-length values out of postgres.h. */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
 /* PostgreSQL 16 made query identifiers a matter of nodes. */
 #if PG_VERSION_NUM >= 160000
 #include "nodes/queryjumble.h"

@@ -36,6 +36,8 @@ int guc_erase_interval = 60;
 int guc_erase_batch_size = 1000;
 int guc_erase_rate = 0;
 
+char *guc_suppression_key_file = NULL;
+
 typedef enum PurposeScope
 {
 	SCOPE_TRANSACTION,
@@ -137,6 +139,12 @@ define_erasure(void)
 	DefineCustomIntVariable(
 	    "privacy_guard.erase_rate", "At most so many rows are erased in a second, by each eraser.",
 	    "0: no limit.", &guc_erase_rate, 0, 0, INT_MAX, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable(
+	    "privacy_guard.suppression_key_file",
+	    "The secret with which the keys of erased data subjects are hashed.",
+	    "It is made at first use. Keep it apart from the backups of the data.",
+	    &guc_suppression_key_file, "privacy_guard_suppression.key", PGC_SIGHUP, GUC_SUPERUSER_ONLY,
+	    NULL, NULL, NULL);
 }
 
 void

@@ -45,6 +45,8 @@ extern int guc_erase_interval; /* seconds; 0: only by hand */
 extern int guc_erase_batch_size;
 extern int guc_erase_rate; /* rows per second; 0: no limit */
 
+extern char *guc_suppression_key_file; /* relative to the data directory */
+
 extern void guc_init(void);
 
 /* Does the declared purpose last only as long as the transaction? */

@@ -20,6 +20,7 @@
 #include "enforce/walsender.h"
 #include "guc.h"
 #include "policy/policy.h"
+#include "retention/erasing.h"
 #include "shmem.h"
 #include "worker/database.h"
 #include "worker/launcher.h"
@@ -41,6 +42,7 @@ _PG_init(void)
 	shmem_init();
 	policy_init();
 	change_init();
+	erasing_init();
 	trail_init();
 	exempt_init();
 	rls_init();

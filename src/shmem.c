@@ -17,6 +17,7 @@
 #include "enforce/report.h"
 #include "enforce/utility_role.h"
 #include "retention/eraser_shared.h"
+#include "retention/erasing.h"
 #include "shmem.h"
 
 static shmem_request_hook_type prev_shmem_request_hook = NULL;
@@ -33,6 +34,7 @@ request(void)
 	RequestAddinShmemSpace(eraser_shmem_size());
 	RequestAddinShmemSpace(report_shmem_size());
 	RequestAddinShmemSpace(utility_role_shmem_size());
+	RequestAddinShmemSpace(erasing_shmem_size());
 }
 
 static void
@@ -47,6 +49,7 @@ startup(void)
 	eraser_shmem_attach();
 	report_shmem_attach();
 	utility_role_shmem_attach();
+	erasing_shmem_attach();
 	LWLockRelease(AddinShmemInitLock);
 }
 

@@ -8,6 +8,8 @@
  * nobody holds are inserted, in subtransactions and with a short lock_timeout, for the moment in
  * between; what fails is looked up again.
  *
+ * An erased subject keeps the number that he had, and his key does not come back into the tables.
+ *
  * A key that cannot be on record (too long, or its category is gone) gets a number that leads
  * nowhere: how many subjects were seen is true all the same.
  */
@@ -40,6 +42,7 @@
 #include "audit/ring.h"
 #include "audit/store.h"
 #include "compat.h"
+#include "policy/suppression.h"
 
 /* As privacy_guard_internal.canonical_key() has it. */
 #define MAX_KEY_LENGTH 1024
@@ -66,6 +69,7 @@ typedef struct KeySet
 
 static MemoryContext batch_context = NULL;
 static List *sets = NIL;
+static bool secret_missed = false; /* in this batch; said once */
 
 /* ---- gathering ---- */
 
@@ -113,6 +117,7 @@ number_begin(MemoryContext context)
 {
 	batch_context = context;
 	sets = NIL;
+	secret_missed = false;
 }
 
 static bool
@@ -306,6 +311,35 @@ typedef struct NewRows
 	int n;
 } NewRows;
 
+/* Asked of the table itself, so that no message about changed rules can come late. */
+static bool
+any_suppressed(void)
+{
+	Relation suppressed = table_open(store_table("suppressed_subject"), AccessShareLock);
+	bool any = RelationGetNumberOfBlocks(suppressed) > 0;
+
+	table_close(suppressed, AccessShareLock);
+	return any;
+}
+
+/*
+ * The number of an erased subject; 0 where he is none.  Where that cannot be told, one that leads
+ * nowhere: a row of his would let him come back.
+ */
+static uint64
+erased_number(const KeySet *set, const AuditKey *key)
+{
+	text *buffer = palloc(VARHDRSZ + MAX_KEY_LENGTH);
+	int64 number;
+
+	(void) key_text(set, key, buffer);
+	number = suppression_find(set->category, VARDATA(buffer), VARSIZE(buffer) - VARHDRSZ,
+	                          secret_missed ? DEBUG1 : WARNING);
+	pfree(buffer);
+	secret_missed |= number == SUPPRESSION_UNKNOWN;
+	return number == SUPPRESSION_UNKNOWN ? next_number() : (uint64) number;
+}
+
 static Datum
 array_of(Datum *elements, int n, Oid type)
 {
@@ -428,6 +462,13 @@ insert_without_waiting(const KeySet *set, const NewRows *rows)
 	insert_states(set, rows);
 	SPI_finish();
 	AtEOXact_GUC(true, level);
+	/* Erased since it was looked up: from now on that is seen, and cannot happen any more. */
+	if (!any_suppressed())
+		return;
+	for (int i = 0; i < rows->n; i++)
+		if (erased_number(set, rows->key[i]) != 0)
+			ereport(ERROR, (errcode(ERRCODE_UNIQUE_VIOLATION),
+			                errmsg("a data subject was erased meanwhile")));
 }
 
 /* False when somebody else was inserting one of them. */
@@ -505,6 +546,7 @@ typedef struct Found
 	uint64 state;
 	bool held; /* by somebody's open transaction */
 	uint64 alias;
+	uint64 erased;
 } Found;
 
 typedef struct Tables
@@ -512,6 +554,7 @@ typedef struct Tables
 	Lookup state;
 	Lookup alias;
 	bool has_aliases;
+	bool has_erased;
 } Tables;
 
 static void
@@ -522,6 +565,7 @@ tables_begin(Tables *tables, const KeySet *set)
 	lookup_begin(&tables->state, set, "subject_state",
 	             integer ? "subject_state_key_int" : "subject_state_key", integer);
 	lookup_begin(&tables->alias, set, "subject_alias", "subject_alias_key", false);
+	tables->has_erased = any_suppressed();
 	tables->has_aliases = RelationGetNumberOfBlocks(tables->alias.heap) > 0;
 }
 
@@ -543,6 +587,7 @@ find_key(Tables *tables, const AuditKey *key)
 	bool ignored;
 
 	found.state = lookup_number(&tables->state, value, STATE_SUBJECT_COLUMN, &found.held);
+	found.erased = found.state == 0 && tables->has_erased ? erased_number(set, key) : 0;
 	if ((found.state == 0 || found.held) && tables->has_aliases)
 		found.alias =
 		    lookup_number(&tables->alias, PointerGetDatum(key_text(set, key, tables->alias.key)),
@@ -578,6 +623,8 @@ resolve_keys(KeySet *set, bool last)
 			key->number = found.alias;
 		else if (found.held)
 			add_row(aliases, key, found.state);
+		else if (found.erased != 0)
+			key->number = found.erased;
 		else if (!has_category(set))
 			key->number = next_number();
 		else if (last && found.alias != 0)

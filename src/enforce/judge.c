@@ -31,6 +31,7 @@ judge_init(Judge *judge, Frame *frame, FrameTable *entry)
 	if (NameStr(entry->table->retention_start)[0] != '\0')
 		judge->start_column =
 		    Max(entry->table->n_subjects, 1) + (NameStr(entry->table->consent_column)[0] != '\0');
+	judge->may_be_held = entry->verdict == FRAME_ERASE && hold_any(entry->table);
 	if (entry->verdict != FRAME_DECIDE && entry->verdict != FRAME_ERASE && !records_subjects(entry))
 		return;
 	if (entry->table->n_subjects == 0)
@@ -169,12 +170,11 @@ static bool
 may_be_erased(Judge *judge, const Datum *value, const bool *null)
 {
 	const GuardedTable *table = judge->entry->table;
-	bool holds = hold_any(table);
 
 	for (int i = 0; i < judge->n_columns; i++)
-		if (!null[i] &&
-		    ((subject_facts(judge, judge->type[i], value[i]) & FACT_RESTRICTED) != 0 ||
-		     (holds && hold_binds(table, judge->spec->category, judge->type[i], value[i]))))
+		if (!null[i] && ((subject_facts(judge, judge->type[i], value[i]) & FACT_RESTRICTED) != 0 ||
+		                 (judge->may_be_held &&
+		                  hold_binds(table, judge->spec->category, judge->type[i], value[i]))))
 			return false;
 	return true;
 }
@@ -201,7 +201,7 @@ subjects_permit(Judge *judge, const Datum *value, const bool *null, Snapshot sna
 	    judge->entry->verdict == FRAME_PASS || judge->entry->verdict == FRAME_ERASE;
 	const ViaRow *row;
 
-	if (judge->entry->verdict == FRAME_ERASE && hold_on_table(judge->entry->table))
+	if (judge->may_be_held && hold_on_table(judge->entry->table))
 		return false;
 	if (judge->entry->table->n_subjects > 0)
 		return row_permits(judge, value, null);

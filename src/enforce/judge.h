@@ -38,6 +38,8 @@ typedef struct Judge
 	/* This is no judge: the call says that a row of that one is shown to others. */
 	struct Judge *noted;
 	OwnStatement *own; /* it judges the rows that this one erases */
+	/* Who deletes has the lock that keeps it true; who reads only is late by one statement. */
+	bool may_be_held;
 	int n_judged;
 	JudgedSubject judged[MAX_SUBJECT_COLUMNS];
 } Judge;

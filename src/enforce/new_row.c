@@ -18,6 +18,7 @@
 #include "enforce/frame.h"
 #include "enforce/hold_check.h"
 #include "enforce/judge.h"
+#include "enforce/suppressed.h"
 #include "types/consent.h"
 
 PG_FUNCTION_INFO_V1(check_new_row);
@@ -201,6 +202,8 @@ check_new_row(PG_FUNCTION_ARGS)
 			refuse_expired(relation, frame->purpose);
 			break;
 	}
+	if (frame->exempt != EXEMPT_OWN)
+		suppressed_check(frame, entry, relation, trigger);
 	if (frame != frame_current())
 		collect_close(frame);
 	PG_RETURN_POINTER(NULL);

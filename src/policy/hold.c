@@ -22,6 +22,7 @@
 #include "utils/memutils.h"
 #include "utils/uuid.h"
 
+#include "compat.h"
 #include "policy/catalog.h"
 #include "policy/foreign_key.h"
 #include "policy/hold.h"

@@ -312,6 +312,18 @@ note_row(HeapTuple tuple, TupleDesc desc, void *arg)
 	*(bool *) arg = true;
 }
 
+static bool
+category_suppresses(int32 category)
+{
+	ScanKeyData key;
+	bool suppresses = false;
+
+	ScanKeyInit(&key, SUPPRESSION_CATEGORY, BTEqualStrategyNumber, F_INT4EQ,
+	            Int32GetDatum(category));
+	catalog_scan(CATALOG_SUPPRESSION, &key, 1, note_row, &suppresses);
+	return suppresses;
+}
+
 static void
 generation_build(Generation *gen)
 {
@@ -373,7 +385,10 @@ generation_build(Generation *gen)
 
 	hash_seq_init(&seq, gen->tables);
 	while ((table = hash_seq_search(&seq)) != NULL)
+	{
 		table->key_kind = policy_category_kind(table->category);
+		table->suppresses = category_suppresses(table->category);
+	}
 	/* Known from the start, so that any change to one of them is noticed. */
 	for (int i = 0; i < CATALOG_TABLES; i++)
 	{

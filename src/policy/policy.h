@@ -69,6 +69,7 @@ typedef struct GuardedTable
 	bool anonymises;          /* rows without subject are what a rule leaves, and so without end */
 	bool show_null;
 	bool monitor;
+	bool suppresses; /* some subjects of its category were erased and must not come back */
 	AuditLevel audit_level;
 	PriorRowSecurity prior;
 } GuardedTable;

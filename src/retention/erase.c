@@ -22,6 +22,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
+#include "utils/uuid.h"
 
 #include "policy/policy.h"
 #include "policy/verb.h"
@@ -30,6 +31,9 @@
 
 /* Batches alternate between the partitions of a table at most. */
 #define KEPT_PLANS 8
+
+/* Seconds for which a rule that no transaction changes is taken as it was. */
+#define RULE_HOLDS 1
 
 typedef struct KeptPlan
 {
@@ -53,10 +57,20 @@ enum
 static KeptPlan kept[KEPT_PLANS];
 static uint64 calls = 0;
 
+/* The run whose rule was read last, and until when that need not be done again. */
+static struct
+{
+	pg_uuid_t run;
+	uint64 policy;
+	TimestampTz until;
+} checked;
+
 PG_FUNCTION_INFO_V1(erase_batch);
 PG_FUNCTION_INFO_V1(erase_whole);
 PG_FUNCTION_INFO_V1(erase_pick);
 PG_FUNCTION_INFO_V1(erase_claim);
+PG_FUNCTION_INFO_V1(erase_rule_checked);
+PG_FUNCTION_INFO_V1(erase_rule_holds);
 
 /* ---- plans ---- */
 
@@ -250,4 +264,25 @@ erase_claim(PG_FUNCTION_ARGS)
 
 	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, fcinfo->flinfo->fn_oid, PG_GETARG_OID(0), 0);
 	PG_RETURN_BOOL(LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL);
+}
+
+/*
+ * erase_rule_checked(run): what is due by its rule has just been worked out, which takes as long
+ * as to erase some hundred rows.
+ */
+Datum
+erase_rule_checked(PG_FUNCTION_ARGS)
+{
+	checked.run = *PG_GETARG_UUID_P(0);
+	checked.policy = policy_number();
+	checked.until = GetCurrentTimestamp() + RULE_HOLDS * USECS_PER_SEC;
+	PG_RETURN_VOID();
+}
+
+/* erase_rule_holds(run): no rule has changed since, nor had the time to come into effect. */
+Datum
+erase_rule_holds(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(memcmp(&checked.run, PG_GETARG_UUID_P(0), sizeof(pg_uuid_t)) == 0 &&
+	               checked.policy == policy_number() && GetCurrentTimestamp() < checked.until);
 }

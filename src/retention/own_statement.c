@@ -45,6 +45,7 @@ static OwnStatement *running = NULL;
 
 PG_FUNCTION_INFO_V1(verb_mirror_consent);
 PG_FUNCTION_INFO_V1(own_statement_run_as_owner);
+PG_FUNCTION_INFO_V1(own_statement_immediate);
 
 OwnStatement *
 own_statement(const char *source_text)
@@ -152,6 +153,14 @@ fire_deferred_of_invoker(void)
 		leave_owner(&was);
 	}
 	PG_END_TRY();
+}
+
+/* privacy_guard_internal.make_constraints_immediate() */
+Datum
+own_statement_immediate(PG_FUNCTION_ARGS)
+{
+	fire_deferred_of_invoker();
+	PG_RETURN_VOID();
 }
 
 static SPIPlanPtr

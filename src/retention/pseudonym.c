@@ -19,6 +19,7 @@
 #include "utils/builtins.h"
 #include "utils/syscache.h"
 
+#include "policy/suppression.h"
 #include "retention/pseudonym.h"
 
 PG_FUNCTION_INFO_V1(pseudonym_refuse);
@@ -61,17 +62,7 @@ pseudonym_refuse(PG_FUNCTION_ARGS)
 Datum
 pseudonym_of(PG_FUNCTION_ARGS)
 {
-	static const Oid types[] = {TEXTOID};
-	FmgrInfo *digest = fcinfo->flinfo->fn_extra;
-
 	if (PG_ARGISNULL(1))
 		PG_RETURN_NULL();
-	if (digest == NULL)
-	{
-		digest = MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, sizeof(FmgrInfo));
-		fmgr_info_cxt(function_of("privacy_guard_internal", "keyed_digest", types, 1), digest,
-		              fcinfo->flinfo->fn_mcxt);
-		fcinfo->flinfo->fn_extra = digest;
-	}
-	PG_RETURN_DATUM(FunctionCall1(digest, PG_GETARG_DATUM(1)));
+	PG_RETURN_TEXT_P(suppression_pseudonym(PG_GETARG_TEXT_PP(1)));
 }

@@ -162,9 +162,14 @@ CREATE FUNCTION privacy_guard_internal.subject_numbers(subject text, subject_cat
      CROSS JOIN LATERAL (
            SELECT s.subject FROM privacy_guard_internal.stored_subject(c, canonical) s
            UNION
-           SELECT a.subject FROM privacy_guard.subject_alias a WHERE a.category_id = c.category_id AND a.key = canonical) n $$;
+           SELECT a.subject FROM privacy_guard.subject_alias a WHERE a.category_id = c.category_id AND a.key = canonical
+           UNION
+           SELECT unnest(e.subject || e.aliases) FROM privacy_guard.suppressed_subject e
+            WHERE e.category_id = c.category_id
+              AND e.key_hmac = (SELECT privacy_guard_internal.subject_digest(c.category_id, canonical)
+                                 WHERE EXISTS (SELECT FROM privacy_guard.suppression s WHERE s.category_id = c.category_id))) n $$;
 COMMENT ON FUNCTION privacy_guard_internal.subject_numbers(text, text) IS
-    'The numbers that stand for a data subject in the audit log; null where it has none. Errors: 22004, 22P02, 42704.';
+    'The numbers that stand for a data subject in the audit log; null where it has none. Those of an erased one are known until his proof ends. Errors: 22004, 22P02, 42704, F0000.';
 
 CREATE FUNCTION privacy_guard_internal.tell_unreadable(records bigint) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

@@ -77,6 +77,7 @@ BEGIN
                   HINT = 'It needs to process or to collect for a purpose: see privacy_guard.grant_purpose() and grant_collection().';
     END IF;
     state := privacy_guard_internal.lock_subject(subject, subject_category, true);
+    PERFORM privacy_guard_internal.refuse_erased(state);
     INSERT INTO privacy_guard.restriction (subject, reason) VALUES (state.subject, restrict_processing.reason)
         ON CONFLICT ON CONSTRAINT restriction_pkey DO NOTHING;
     IF NOT state.restricted THEN
@@ -85,7 +86,7 @@ BEGIN
     RETURN privacy_guard_internal.write_event(state.subject, 'restricted', reason => reason);
 END $$;
 COMMENT ON FUNCTION privacy_guard_internal.restrict_processing IS
-    'Restricts processing (GDPR Art. 18): hides the subject''s rows from every purpose but those flagged legal_claims, rights_of_others, important_public_interest or subject_rights, and what the subject consents to. Returns the event''s id. Needs any purpose, or the steward. Errors: 22004, 22P02, 42501, 42704.';
+    'Restricts processing (GDPR Art. 18): hides the subject''s rows from every purpose but those flagged legal_claims, rights_of_others, important_public_interest or subject_rights, and what the subject consents to. Returns the event''s id. Needs any purpose, or the steward. Errors: 22004, 22P02, 42501, 42704, 55000 erased.';
 CALL privacy_guard_internal.publish('restrict_processing', 'anyone');
 
 CREATE FUNCTION privacy_guard_internal.lift_restriction(
@@ -132,6 +133,7 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value', HINT = 'End a basis now with privacy_guard.withdraw_basis().';
     END IF;
     state := privacy_guard_internal.lock_subject(subject, subject_category, false);
+    PERFORM privacy_guard_internal.refuse_erased(state);
     INSERT INTO privacy_guard.subject_basis (subject, purpose, legal_basis, valid_until, reference, recorded_by)
         VALUES (state.subject, for_purpose.path, record_basis.legal_basis, until, record_basis.reference,
                 privacy_guard_internal.invoker()::text)
@@ -142,7 +144,7 @@ BEGIN
                                               until, reference);
 END $$;
 COMMENT ON FUNCTION privacy_guard_internal.record_basis IS
-    'Records a contract, duty or other basis (GDPR Art. 6(1)(b) to (f)) of one data subject for a purpose and all below it, as purposes with record_basis demand. valid_until: NULL for no end. reference: the contract''s number or the like. Replaces an earlier one of the same kind. Returns the event''s id. Needs grant_collection(). Errors: 22004, 22023, 22P02, 42501, 42704.';
+    'Records a contract, duty or other basis (GDPR Art. 6(1)(b) to (f)) of one data subject for a purpose and all below it, as purposes with record_basis demand. valid_until: NULL for no end. reference: the contract''s number or the like. Replaces an earlier one of the same kind. Returns the event''s id. Needs grant_collection(). Errors: 22004, 22023, 22P02, 42501, 42704, 55000 erased.';
 CALL privacy_guard_internal.publish('record_basis', 'anyone');
 
 CREATE FUNCTION privacy_guard_internal.withdraw_basis(

@@ -174,6 +174,7 @@ BEGIN
         UPDATE privacy_guard.subject_state s SET consent = new_state WHERE s.subject = subject_state.subject;
     END IF;
     PERFORM privacy_guard_internal.mirror_to_tables(subject_state, decisions);
+    PERFORM privacy_guard_internal.wake_for_expiry(entry.valid_until);
     RETURN entry.record_id;
 END $$;
 COMMENT ON FUNCTION privacy_guard_internal.apply_record(privacy_guard.subject_state, privacy_guard.consent_record, jsonb) IS
@@ -223,6 +224,9 @@ BEGIN
     entry.given_by := given_by;
     state := privacy_guard_internal.lock_subject(subject, subject_category,
         privacy_guard_internal.ends_consent(entry.event_state));
+    IF NOT privacy_guard_internal.ends_consent(entry.event_state) THEN
+        PERFORM privacy_guard_internal.refuse_erased(state);
+    END IF;
     entry.record_id := privacy_guard_internal.apply_record(state, entry, evidence);
     IF confirm THEN
         PERFORM privacy_guard_internal.request_confirmation(entry.record_id, confirm_within);
@@ -230,7 +234,7 @@ BEGIN
     RETURN entry.record_id;
 END $$;
 COMMENT ON FUNCTION privacy_guard_internal.record_consent IS
-    'Records what a data subject decided (GDPR Art. 7, ISO/IEC TS 27560) and returns the record''s id. subject: the CRM''s own id as text. status: a consent_status; refusals cascade as in withdraw_consent(), expired ends only what it names. consent_type: how it was expressed. valid_for: from event_time on. evidence: kept apart, erasable. channel, recipient: narrow the decision. given_by: who decided for the subject. event_time: when, by default now; an event older than the latest one is kept but changes nothing. Consent to a purpose with double_opt_in is requested until confirm_consent(), which must follow in confirm_within. Needs grant_collection(); refusals need less. Errors: 22004, 22023, 22P02 bad key, channel or recipient, 42501, 42704.';
+    'Records what a data subject decided (GDPR Art. 7, ISO/IEC TS 27560) and returns the record''s id. subject: the CRM''s own id as text. status: a consent_status; refusals cascade as in withdraw_consent(), expired ends only what it names. consent_type: how it was expressed. valid_for: from event_time on. evidence: kept apart, erasable. channel, recipient: narrow the decision. given_by: who decided for the subject. event_time: when, by default now; an event older than the latest one is kept but changes nothing. Consent to a purpose with double_opt_in is requested until confirm_consent(), which must follow in confirm_within. Needs grant_collection(); refusals need less. Of an erased data subject only refusals are recorded. Errors: 22004, 22023, 22P02 bad key, channel or recipient, 42501, 42704, 55000 erased.';
 CALL privacy_guard_internal.publish('record_consent', 'anyone');
 
 CREATE FUNCTION privacy_guard_internal.withdraw_consent(
@@ -269,8 +273,13 @@ BEGIN
                   HINT = 'It needs to process or to collect for a purpose: see privacy_guard.grant_purpose() and grant_collection().';
     END IF;
     IF state.subject IS NULL THEN
-        RAISE NOTICE 'nothing is on record about this data subject of category "%"', subject_category
-            USING HINT = 'Check the key.';
+        IF privacy_guard_internal.is_erased(subject, subject_category) THEN
+            RAISE NOTICE 'this data subject of category "%" was erased', subject_category
+                USING HINT = 'Only what proves it is left, under a number: see privacy_guard.accesses_to().';
+        ELSE
+            RAISE NOTICE 'nothing is on record about this data subject of category "%"', subject_category
+                USING HINT = 'Check the key.';
+        END IF;
         RETURN '{}';
     END IF;
     SELECT privacy_guard.consent_agg(privacy_guard.consent(d.purpose, d.status, d.consent_type,

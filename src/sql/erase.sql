@@ -22,7 +22,8 @@ CREATE TABLE privacy_guard.retention_run (
     members regclass[] NOT NULL,
     member integer NOT NULL DEFAULT 1,
     resume_at timestamptz NOT NULL DEFAULT '-infinity',
-    blocked tid[] NOT NULL DEFAULT '{}');
+    blocked tid[] NOT NULL DEFAULT '{}',
+    partition_action text NOT NULL DEFAULT 'rows');
 CREATE UNIQUE INDEX retention_run_unfinished ON privacy_guard.retention_run (relation, cause) WHERE finished_at IS NULL;
 COMMENT ON TABLE privacy_guard.retention_run IS
     'Runs of the eraser that have no receipt in the audit log yet, and the last one of each table.';
@@ -168,6 +169,14 @@ CREATE FUNCTION privacy_guard_internal.start_bound(relation regclass, bound text
 COMMENT ON FUNCTION privacy_guard_internal.start_bound(regclass, text) IS
     'A time, as SQL, in the type of the table''s start; dates and times without a zone are in UTC.';
 
+CREATE FUNCTION privacy_guard_internal.start_in_utc(guarded privacy_guard.guarded_table) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT format(CASE privacy_guard_internal.column_type(guarded.relation, guarded.retention_start)
+               WHEN 'timestamptz'::regtype THEN '(t.%I AT TIME ZONE ''UTC'')' ELSE 't.%I::timestamp' END,
+               guarded.retention_start) $$;
+COMMENT ON FUNCTION privacy_guard_internal.start_in_utc(privacy_guard.guarded_table) IS
+    'The start of a row t, as SQL of type timestamp, whatever the session''s time zone.';
+
 -- Foreign keys by which rows of others depend on those of a relation, as PostgreSQL acts on them.
 CREATE FUNCTION privacy_guard_internal.dependants(relation oid)
     RETURNS TABLE (name name, child oid, action "char", condition text)
@@ -283,11 +292,11 @@ CREATE FUNCTION privacy_guard_internal.erase_at(
 COMMENT ON FUNCTION privacy_guard_internal.erase_at(privacy_guard.guarded_table, regclass, text, jsonb, text) IS
     'The statement that erases the rows of a member at certain places.';
 
--- $1 to $2 are the starts, $3 the places to leave out.
+-- $1 to $2 are the starts, $3 the places to leave out: a subquery, so that they are read once and not for each row.
 CREATE FUNCTION privacy_guard_internal.due_rows(
     guarded privacy_guard.guarded_table, member regclass, action text, at timestamptz, row_limit integer) RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT format('FROM ONLY %1$s t WHERE t.%2$I >= %3$s AND %4$s AND t.ctid <> ALL ($3::tid[])%5$s'
+    SELECT format('FROM ONLY %1$s t WHERE t.%2$I >= %3$s AND %4$s AND t.ctid <> ALL ((SELECT $3::tid[])::tid[])%5$s'
                   ' ORDER BY t.%2$I LIMIT %6$s FOR UPDATE OF t SKIP LOCKED',
            member, guarded.retention_start, privacy_guard_internal.start_bound(guarded.relation, '$1'),
            privacy_guard_internal.due_condition(guarded, action, '$2'),
@@ -443,6 +452,9 @@ CREATE FUNCTION privacy_guard_internal.partition_end(guarded privacy_guard.guard
 DECLARE
     bound text;
 BEGIN
+    IF guarded.retention_start IS NULL THEN
+        RETURN NULL;
+    END IF;
     SELECT substring(pg_get_expr(c.relpartbound, c.oid) FROM ' TO \(''([^'']*)''\)$') INTO bound
       FROM pg_class c JOIN pg_inherits i ON i.inhrelid = c.oid
       JOIN pg_partitioned_table p ON p.partrelid = i.inhparent
@@ -492,6 +504,8 @@ BEGIN
        OR privacy_guard_internal.is_referenced(partition) THEN
         RETURN NULL;
     END IF;
+    -- From here on no other hold is placed; those that are there keep rows back.
+    PERFORM privacy_guard_internal.may_be_held(partition);
     EXECUTE format('LOCK TABLE ONLY %s IN SHARE MODE', partition);
     content := privacy_guard_internal.erase_whole(guarded.relation, partition, format('SELECT FROM ONLY %s', partition));
     IF content.ready IS NULL OR content.withheld > 0 OR content.last_start > run.cutoff THEN
@@ -503,6 +517,7 @@ BEGIN
         PERFORM privacy_guard_internal.guard_apart(guarded, partition);
     ELSE
         EXECUTE format('DROP TABLE %s', partition);
+        PERFORM privacy_guard_internal.forget_table(partition);
     END IF;
     RETURN (content.rows, content.first_start, content.last_start, content.subjects, content.unnumbered, content.rows, NULL, '{}')::privacy_guard_internal.erased;
 EXCEPTION WHEN lock_not_available OR dependent_objects_still_exist OR insufficient_privilege
@@ -540,6 +555,7 @@ BEGIN
     run.member := 1;
     run.resume_at := '-infinity';
     run.blocked := '{}';
+    run.partition_action := 'rows';
     RETURN run;
 END $$;
 COMMENT ON FUNCTION privacy_guard_internal.begin_run(privacy_guard.guarded_table, integer, text, jsonb, timestamptz, text) IS
@@ -594,6 +610,7 @@ BEGIN
             'from', run.first_start, 'to', run.last_start, 'started', run.started_at,
             'duration_ms', round(extract(epoch FROM coalesce(run.ended_at, clock_timestamp()) - run.started_at) * 1000),
             'batches', run.batches, 'partitions', nullif(to_jsonb(run.partitions), '[]'),
+            'partition_action', CASE WHEN run.partitions <> '{}' THEN run.partition_action END,
             'blocked', nullif(cardinality(run.blocked), 0), 'unnumbered', nullif(run.unnumbered, 0),
             'interrupted', nullif(interrupted, false)))::text);
 END $$;
@@ -662,7 +679,7 @@ COMMENT ON FUNCTION privacy_guard_internal.note_blocked(privacy_guard.guarded_ta
 
 -- One batch, or one partition; the run is moved on, and ended_at set when nothing is left of it.
 CREATE FUNCTION privacy_guard_internal.advance_run(
-    INOUT run privacy_guard.retention_run, guarded privacy_guard.guarded_table, partitions text, batch_size integer,
+    INOUT run privacy_guard.retention_run, guarded privacy_guard.guarded_table, batch_size integer,
     OUT erased privacy_guard_internal.erased)
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -673,9 +690,9 @@ BEGIN
     IF NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = member) THEN
         erased := (0, NULL, NULL, '{}', 0, 0, NULL, '{}')::privacy_guard_internal.erased;
     ELSE
-        IF partitions <> 'rows' AND run.action = 'delete' AND run.resume_at = '-infinity'
+        IF run.partition_action <> 'rows' AND run.action = 'delete' AND run.resume_at = '-infinity'
            AND privacy_guard_internal.partition_end(guarded, member) <= run.cutoff THEN
-            erased := privacy_guard_internal.erase_partition(run, guarded, member, partitions = 'detach');
+            erased := privacy_guard_internal.erase_partition(run, guarded, member, run.partition_action = 'detach');
             whole := erased.rows IS NOT NULL;
         END IF;
         IF whole THEN
@@ -698,17 +715,45 @@ BEGIN
         END IF;
     END IF;
 END $$;
-COMMENT ON FUNCTION privacy_guard_internal.advance_run(privacy_guard.retention_run, privacy_guard.guarded_table, text, integer) IS
+COMMENT ON FUNCTION privacy_guard_internal.advance_run(privacy_guard.retention_run, privacy_guard.guarded_table, integer) IS
     'Erases the next rows of a run.';
 
--- The rule is read anew before each batch: one that was changed or removed stops here.
+-- What the rules say now: goes on with the run, or ends it.
+CREATE FUNCTION privacy_guard_internal.check_run(
+    INOUT run privacy_guard.retention_run, guarded privacy_guard.guarded_table, OUT goes_on boolean, OUT done boolean)
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    due record;
+BEGIN
+    SELECT * INTO due FROM privacy_guard_internal.erasure_due(guarded.relation, clock_timestamp());
+    goes_on := due.cutoff IS NOT NULL AND guarded.retention_start IS NOT NULL;
+    done := NOT goes_on;
+    IF run.run_id IS NOT NULL AND (NOT goes_on
+            OR (run.retention_id, run.action, run.masks) IS DISTINCT FROM (due.retention_id, due.action, due.masks)) THEN
+        PERFORM privacy_guard_internal.finish_run(run, false);
+        goes_on := false;
+    ELSIF goes_on AND run.run_id IS NULL THEN
+        run := privacy_guard_internal.begin_run(guarded, due.retention_id, due.action, due.masks, due.cutoff, 'expired');
+        goes_on := NOT privacy_guard_internal.erase_is_foreign(guarded, run);
+        done := NOT goes_on;
+    END IF;
+    IF goes_on THEN
+        run.cutoff := least(run.cutoff, due.cutoff);
+        run.partition_action := due.partitions;
+        PERFORM privacy_guard_internal.erase_rule_checked(run.run_id);
+    END IF;
+END $$;
+COMMENT ON FUNCTION privacy_guard_internal.check_run(privacy_guard.retention_run, privacy_guard.guarded_table) IS
+    'Begins a run where something is due; one whose rule was changed or removed gets its receipt.';
+
+-- A rule that was changed or removed, or a hold that was placed, stops a run before its next batch.
 CREATE FUNCTION privacy_guard_internal.erase_step(
     relation regclass, batch_size integer, OUT rows bigint, OUT done boolean, OUT action text)
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s' SET jit = off AS $$
 DECLARE
     guarded privacy_guard.guarded_table;
-    due record;
     run privacy_guard.retention_run;
+    checked record;
     step record;
 BEGIN
     rows := 0;
@@ -717,28 +762,24 @@ BEGIN
         RETURN;
     END IF;
     SELECT * INTO guarded FROM privacy_guard.guarded_table g WHERE g.relation = erase_step.relation;
-    SELECT * INTO due FROM privacy_guard_internal.erasure_due(relation, clock_timestamp());
     SELECT * INTO run FROM privacy_guard.retention_run r
      WHERE r.relation = erase_step.relation AND r.cause = 'expired' AND r.finished_at IS NULL;
-    action := coalesce(run.action, due.action);
-    IF run.run_id IS NOT NULL AND (run.ended_at IS NOT NULL OR due.cutoff IS NULL
-            OR (run.retention_id, run.action, run.masks) IS DISTINCT FROM (due.retention_id, due.action, due.masks)) THEN
-        done := run.ended_at IS NOT NULL OR due.cutoff IS NULL;
+    action := run.action;
+    IF run.ended_at IS NOT NULL THEN
         PERFORM privacy_guard_internal.finish_run(run, false);
         RETURN;
     END IF;
-    IF due.cutoff IS NULL OR guarded.retention_start IS NULL THEN
-        RETURN;
-    END IF;
-    IF run.run_id IS NULL THEN
-        run := privacy_guard_internal.begin_run(guarded, due.retention_id, due.action, due.masks, due.cutoff, 'expired');
-        IF privacy_guard_internal.erase_is_foreign(guarded, run) THEN
+    IF run.run_id IS NULL OR NOT privacy_guard_internal.erase_rule_holds(run.run_id) THEN
+        checked := privacy_guard_internal.check_run(run, guarded);
+        run := checked.run;
+        done := checked.done;
+        action := run.action;
+        IF NOT checked.goes_on THEN
             RETURN;
         END IF;
     END IF;
-    run.cutoff := least(run.cutoff, due.cutoff);
     LOOP
-        step := privacy_guard_internal.advance_run(run, guarded, due.partitions, batch_size);
+        step := privacy_guard_internal.advance_run(run, guarded, batch_size);
         run := step.run;
         EXIT WHEN (step.erased).picked > 0 OR run.ended_at IS NOT NULL;
     END LOOP;
@@ -829,6 +870,21 @@ BEGIN
            AND coalesce(s.next_attempt, '-infinity') <= clock_timestamp()
            AND EXISTS (SELECT FROM privacy_guard.retention r WHERE r.relation = o.relation AND r.period IS NOT NULL)
          ORDER BY o.depth, o.relation::oid;
+    RETURN QUERY
+        SELECT 'unneeded', o.relation
+          FROM privacy_guard_internal.erasure_order() o LEFT JOIN privacy_guard.retention_state s USING (relation)
+         WHERE EXISTS (SELECT FROM pg_class c WHERE c.oid = o.relation)
+           AND greatest(privacy_guard_internal.unneeded_at(o.relation), s.next_attempt) <= clock_timestamp()
+           AND EXISTS (SELECT FROM privacy_guard.retention r
+                        WHERE r.relation = o.relation AND r.erase_unneeded_after IS NOT NULL)
+         ORDER BY o.depth, o.relation::oid;
+    RETURN QUERY
+        SELECT 'expire_consents', NULL::regclass
+         WHERE privacy_guard_internal.expire_consents_at() <= clock_timestamp();
+    RETURN QUERY
+        SELECT t.task, NULL::regclass
+          FROM (VALUES ('erasures', privacy_guard_internal.erasures_at()), ('proofs', privacy_guard_internal.proofs_end_at())) t (task, at)
+         WHERE t.at <= clock_timestamp();
 END $$;
 COMMENT ON FUNCTION privacy_guard_internal.retention_work() IS
     'What the eraser has to do now, in this order; also finishes the runs that were interrupted.';
@@ -844,6 +900,19 @@ BEGIN
             step := privacy_guard_internal.erase_step(relation, batch_size);
             rows := step.rows;
             done := step.done;
+        WHEN 'unneeded' THEN
+            step := privacy_guard_internal.unneeded_step(relation, batch_size);
+            rows := step.rows;
+            done := step.done;
+        WHEN 'expire_consents' THEN
+            rows := privacy_guard_internal.expire_consents(batch_size);
+            done := rows < batch_size;
+        WHEN 'erasures' THEN
+            rows := privacy_guard_internal.retry_erasures(batch_size);
+            done := rows < batch_size;
+        WHEN 'proofs' THEN
+            rows := privacy_guard_internal.end_proofs(batch_size);
+            done := rows < batch_size;
     END CASE;
     RETURN NEXT;
 END $$;
@@ -890,8 +959,9 @@ BEGIN
                  WHERE r.relation = guarded.relation AND r.effective_from > clock_timestamp());
     END IF;
     next := privacy_guard_internal.run_as_owner(guarded.relation, format(
-        'SELECT to_jsonb(min(t.%1$I)::timestamp) FROM %2$s t WHERE t.%1$I > %3$s',
-        guarded.retention_start, guarded.relation, privacy_guard_internal.start_bound(guarded.relation, '$1')),
+        'SELECT to_jsonb(%4$s) FROM %2$s t WHERE t.%1$I > %3$s ORDER BY t.%1$I LIMIT 1',
+        guarded.retention_start, guarded.relation, privacy_guard_internal.start_bound(guarded.relation, '$1'),
+        privacy_guard_internal.start_in_utc(guarded)),
         due.cutoff::text) #>> '{}';
     RETURN (next::timestamp + due.period) AT TIME ZONE 'UTC';
 END $$;
@@ -900,11 +970,15 @@ COMMENT ON FUNCTION privacy_guard_internal.next_end(privacy_guard.guarded_table)
 
 CREATE FUNCTION privacy_guard_internal.retention_due_at() RETURNS timestamptz
     LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
-    SELECT min(greatest(privacy_guard_internal.next_end(g), s.next_attempt))
-      FROM privacy_guard.guarded_table g LEFT JOIN privacy_guard.retention_state s USING (relation)
-     WHERE g.retention_start IS NOT NULL AND privacy_guard_internal.may_erase()
-       AND EXISTS (SELECT FROM pg_class c WHERE c.oid = g.relation)
-       AND EXISTS (SELECT FROM privacy_guard.retention r WHERE r.relation = g.relation AND r.period IS NOT NULL) $$;
+    SELECT least(privacy_guard_internal.expire_consents_at(), privacy_guard_internal.erasures_at(),
+                 privacy_guard_internal.proofs_end_at(), (
+        SELECT min(greatest(least(privacy_guard_internal.next_end(g), privacy_guard_internal.unneeded_at(g.relation)),
+                            s.next_attempt))
+          FROM privacy_guard.guarded_table g LEFT JOIN privacy_guard.retention_state s USING (relation)
+         WHERE g.retention_start IS NOT NULL
+           AND EXISTS (SELECT FROM pg_class c WHERE c.oid = g.relation)
+           AND EXISTS (SELECT FROM privacy_guard.retention r WHERE r.relation = g.relation)))
+     WHERE privacy_guard_internal.may_erase() $$;
 COMMENT ON FUNCTION privacy_guard_internal.retention_due_at() IS
     'When the eraser is needed next; NULL where nothing that is there will ever be due.';
 
@@ -932,7 +1006,9 @@ CREATE FUNCTION privacy_guard_internal.run_retention(relation regclass DEFAULT N
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
+    batch_size integer := coalesce(nullif(current_setting('privacy_guard.erase_batch_size', true), ''), '1000');
     work record;
+    task text;
     step record;
 BEGIN
     IF relation IS NOT NULL THEN
@@ -949,28 +1025,64 @@ BEGIN
     END IF;
     FOR work IN SELECT g.relation FROM privacy_guard_internal.erasure_order() o JOIN privacy_guard.guarded_table g USING (relation)
                  WHERE (run_retention.relation IS NULL OR g.relation = run_retention.relation)
-                   AND EXISTS (SELECT FROM privacy_guard.retention r WHERE r.relation = g.relation AND r.period IS NOT NULL)
+                   AND EXISTS (SELECT FROM privacy_guard.retention r WHERE r.relation = g.relation)
                  ORDER BY o.depth, g.relation::oid
     LOOP
         table_name := work.relation;
         rows := 0;
-        LOOP
-            step := privacy_guard_internal.erase_step(work.relation,
-                        coalesce(nullif(current_setting('privacy_guard.erase_batch_size', true), ''), '1000')::integer);
-            rows := rows + step.rows;
-            action := step.action;
-            EXIT WHEN step.done;
+        action := NULL;
+        FOREACH task IN ARRAY '{rows,unneeded}'::text[] LOOP
+            LOOP
+                IF task = 'rows' THEN
+                    step := privacy_guard_internal.erase_step(work.relation, batch_size);
+                ELSE
+                    step := privacy_guard_internal.unneeded_step(work.relation, batch_size);
+                END IF;
+                rows := rows + step.rows;
+                action := coalesce(action, step.action);
+                EXIT WHEN step.done;
+            END LOOP;
         END LOOP;
         SELECT s.blocked, s.blocked_by INTO blocked, blocked_by FROM privacy_guard.retention_state s
          WHERE s.relation = work.relation;
         RETURN NEXT;
     END LOOP;
+    WHILE run_retention.relation IS NULL AND privacy_guard_internal.expire_consents(batch_size) = batch_size LOOP
+    END LOOP;
 END $$;
 COMMENT ON FUNCTION privacy_guard_internal.run_retention(regclass) IS
-    'Erases what is due, of one table or of all, in this transaction; the eraser does the same in small ones. blocked counts what stays because others depend on it, or because it would run somebody''s code as superuser. Errors: 25000, 42P01, 55000, 55P03. GDPR Art. 5(1)(e), 17.';
+    'Erases what is due, of one table or of all, in this transaction; the eraser does the same in small ones. For all, also enters consent that has ended into the ledger. blocked counts what stays because others depend on it, or because it would run somebody''s code as superuser. Errors: 25000, 42P01, 55000, 55P03. GDPR Art. 5(1)(e), 17.';
 CALL privacy_guard_internal.publish('run_retention', 'steward');
 
 -- ---- how it goes ----
+
+CREATE FUNCTION privacy_guard_internal.count_due(
+    guarded privacy_guard.guarded_table, action text, cutoff timestamptz, period interval,
+    OUT backlog bigint, OUT lag interval, OUT kept bigint, OUT null_starts bigint)
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    condition text;
+    counted jsonb;
+BEGIN
+    IF guarded.retention_start IS NULL THEN
+        RETURN;
+    END IF;
+    condition := privacy_guard_internal.due_condition(guarded, action, '$1');
+    counted := privacy_guard_internal.run_as_owner(guarded.relation, format(
+        'SELECT jsonb_build_object(''rows'', count(*), ''first'', min(start)) FROM'
+        ' (SELECT %4$s AS start FROM %1$s t WHERE %3$s ORDER BY t.%2$I LIMIT 100000) t',
+        guarded.relation, guarded.retention_start, condition, privacy_guard_internal.start_in_utc(guarded)), cutoff::text);
+    backlog := counted ->> 'rows';
+    lag := clock_timestamp() AT TIME ZONE 'UTC' - ((counted ->> 'first')::timestamp + period);
+    kept := backlog - privacy_guard_internal.erase_pick(guarded.relation, guarded.relation, format(
+        'SELECT to_jsonb(count(*)) FROM (SELECT FROM %1$s t WHERE %3$s ORDER BY t.%2$I LIMIT 100000) t',
+        guarded.relation, guarded.retention_start, condition), cutoff::text)::bigint;
+    null_starts := privacy_guard_internal.run_as_owner(guarded.relation, format(
+        'SELECT to_jsonb(count(*)) FROM (SELECT FROM %s t WHERE t.%I IS NULL LIMIT 100000) t',
+        guarded.relation, guarded.retention_start), VARIADIC '{}')::bigint;
+END $$;
+COMMENT ON FUNCTION privacy_guard_internal.count_due(privacy_guard.guarded_table, text, timestamptz, interval) IS
+    'What retention_status counts in a table; NULL where no start is known.';
 
 CREATE FUNCTION privacy_guard_internal.read_retention_status()
     RETURNS TABLE (table_name regclass, rules bigint, action text, cutoff timestamptz, backlog bigint, lag interval,
@@ -982,32 +1094,21 @@ CREATE FUNCTION privacy_guard_internal.read_retention_status()
 DECLARE
     guarded privacy_guard.guarded_table;
     due record;
-    counted jsonb;
-    condition text;
     unread text;
 BEGIN
     FOR guarded IN SELECT g.* FROM privacy_guard.guarded_table g JOIN pg_class c ON c.oid = g.relation
-                    WHERE g.retention_start IS NOT NULL ORDER BY g.relation::oid
+                    WHERE g.retention_start IS NOT NULL
+                       OR EXISTS (SELECT FROM privacy_guard.retention r WHERE r.relation = g.relation)
+                    ORDER BY g.relation::oid
     LOOP
         SELECT * INTO due FROM privacy_guard_internal.erasure_due(guarded.relation, clock_timestamp());
         SELECT guarded.relation, count(*), due.action, due.cutoff INTO table_name, rules, action, cutoff
           FROM privacy_guard.retention r WHERE r.relation = guarded.relation;
-        condition := privacy_guard_internal.due_condition(guarded, due.action, '$1');
         -- What one owner does to a table must not hide how the others fare.
         BEGIN
             unread := NULL;
-            counted := privacy_guard_internal.run_as_owner(guarded.relation, format(
-                'SELECT jsonb_build_object(''rows'', count(*), ''first'', min(start)) FROM'
-                ' (SELECT t.%2$I::timestamp AS start FROM %1$s t WHERE %3$s ORDER BY t.%2$I LIMIT 100000) t',
-                guarded.relation, guarded.retention_start, condition), due.cutoff::text);
-            backlog := counted ->> 'rows';
-            lag := clock_timestamp() AT TIME ZONE 'UTC' - ((counted ->> 'first')::timestamp + due.period);
-            kept := backlog - privacy_guard_internal.erase_pick(guarded.relation, guarded.relation, format(
-                'SELECT to_jsonb(count(*)) FROM (SELECT FROM %1$s t WHERE %3$s ORDER BY t.%2$I LIMIT 100000) t',
-                guarded.relation, guarded.retention_start, condition), due.cutoff::text)::bigint;
-            null_starts := privacy_guard_internal.run_as_owner(guarded.relation, format(
-                'SELECT to_jsonb(count(*)) FROM (SELECT FROM %s t WHERE t.%I IS NULL LIMIT 100000) t',
-                guarded.relation, guarded.retention_start), VARIADIC '{}')::bigint;
+            SELECT * INTO backlog, lag, kept, null_starts
+              FROM privacy_guard_internal.count_due(guarded, due.action, due.cutoff, due.period);
         EXCEPTION WHEN OTHERS THEN
             SELECT NULL, NULL, NULL, NULL INTO backlog, lag, kept, null_starts;
             unread := privacy_guard_internal.error_text(SQLSTATE);
@@ -1022,7 +1123,9 @@ BEGIN
             WHEN rules = 0 THEN 'no rule'
             WHEN failures > 0 THEN 'failing'
             WHEN unread IS NOT NULL THEN 'not readable: ' || unread
-            WHEN due.kept_for IS NOT NULL THEN 'nothing is due: ' || due.kept_for
+            WHEN due.kept_for IS NOT NULL
+                 AND NOT EXISTS (SELECT FROM privacy_guard_internal.unneeded_due(guarded.relation, clock_timestamp()))
+                THEN 'nothing is due: ' || due.kept_for
             WHEN EXISTS (SELECT FROM privacy_guard.retention_run r
                           WHERE r.relation = guarded.relation AND r.finished_at IS NULL) THEN 'erasing'
             WHEN blocked > 0 THEN 'blocked'

@@ -388,7 +388,9 @@ BEGIN
     RETURN NEXT rule.explained;
     IF rule.basis IS NOT NULL THEN
         RETURN NEXT privacy_guard_internal.finding('legal basis', 'info', rule.basis::text, NULL, NULL);
-        IF state.subject IS NULL THEN
+        IF state.subject IS NULL AND privacy_guard_internal.is_erased(subject, category.name) THEN
+            RETURN NEXT privacy_guard_internal.finding('subject', 'deny', 'the data subject was erased', NULL, NULL);
+        ELSIF state.subject IS NULL THEN
             RETURN NEXT privacy_guard_internal.finding('subject', 'info', format('nothing is on record about this data subject of category "%s"',
                 category.name), NULL, NULL);
         END IF;

@@ -48,7 +48,7 @@ DECLARE
     name text;
 BEGIN
     FOREACH name IN ARRAY ARRAY['purpose', 'purpose_grant', 'subject_category', 'guarded_table', 'guarded_child', 'table_mode',
-                                'rule', 'retention', 'hold', 'exempt_role', 'identity', 'audit_origin']
+                                'rule', 'retention', 'hold', 'suppression', 'exempt_role', 'identity', 'audit_origin']
     LOOP
         EXECUTE format('CREATE TRIGGER policy_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON privacy_guard.%I
                             FOR EACH STATEMENT EXECUTE FUNCTION privacy_guard_internal.policy_changed()', name);

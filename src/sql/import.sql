@@ -103,7 +103,7 @@ COMMENT ON FUNCTION privacy_guard_internal.import_obstacle(privacy_guard.purpose
 
 -- The whole import as one statement, so that nothing is half applied. Each row gets a verdict: null to record, known
 -- to skip, or what is wrong with it; the caller refuses when anything is. OFFSET 0 keeps expressions from being repeated.
-CREATE FUNCTION privacy_guard_internal.import_statement(key_type regtype, has_integers boolean, races boolean) RETURNS text
+CREATE FUNCTION privacy_guard_internal.import_statement(key_type regtype, has_integers boolean, races boolean, suppresses boolean) RETURNS text
     LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     typed_key text := CASE
@@ -120,7 +120,7 @@ DECLARE
                                      WHEN 'uuid'::regtype THEN 't.key::uuid' ELSE 't.key' END;
     is_integer boolean := key_type = 'bigint'::regtype;
 BEGIN
-    RETURN replace(replace(replace(replace(replace(replace($statement$
+    RETURN replace(replace(replace(replace(replace(replace(replace($statement$
 WITH purposes AS MATERIALIZED (
     SELECT p.path, p.version, privacy_guard_internal.import_obstacle(p) AS obstacle FROM privacy_guard.purpose p),
 labels AS MATERIALIZED (
@@ -130,7 +130,8 @@ rows AS MATERIALIZED (
     SELECT d.key, d.purpose, d.version, d.event_state, d.type, d.event_time, d.valid_until, d.channel,
            d.recipient, d.collection_method, d.privacy_notice, d.jurisdiction, d.decision, t.subject AS known,
            CASE WHEN d.problem IS NULL AND t.subject IS NOT NULL
-                 AND privacy_guard.consent_overlaps(t.consent, d.decision) THEN 'known' ELSE d.problem END AS verdict
+                 AND privacy_guard.consent_overlaps(t.consent, d.decision) THEN 'known'
+                WHEN <erased> THEN 'erased' ELSE d.problem END AS verdict
       FROM (SELECT e.*, CASE WHEN e.problem IS NULL THEN
                    privacy_guard.consent(e.purpose, e.event_state, e.type, e.event_time, e.valid_until, e.channel,
                                          e.recipient, e.version) END AS decision
@@ -177,11 +178,12 @@ ledger AS (
 SELECT (SELECT count(*) FROM rows) AS read,
        (SELECT count(*) FROM rows WHERE verdict IS NULL) AS missing,
        (SELECT count(*) FROM rows WHERE verdict = 'known') AS skipped,
+       (SELECT count(*) FROM rows WHERE verdict = 'erased') AS erased,
        (SELECT count(*) FROM created WHERE is_new) AS new_subjects,
        (SELECT privacy_guard.subject_set_agg(s.subject)
           FROM (SELECT c.subject FROM created c UNION ALL SELECT c.subject FROM changed c) s) AS subjects,
        (SELECT jsonb_object_agg(p.verdict, p.rows)
-          FROM (SELECT verdict, count(*) AS rows FROM rows WHERE verdict <> 'known' GROUP BY verdict) p) AS problems
+          FROM (SELECT verdict, count(*) AS rows FROM rows WHERE verdict NOT IN ('known', 'erased') GROUP BY verdict) p) AS problems
 $statement$,
         '<typed_key>', typed_key), '<stored_key>', stored_key),
         '<key_int>', CASE WHEN is_integer THEN 'g.key' ELSE 'NULL::bigint' END),
@@ -189,10 +191,12 @@ $statement$,
         '<on_conflict>', CASE WHEN races THEN format(
             'ON CONFLICT (category_id, %s NULL DO UPDATE SET consent = privacy_guard.consent_merge(t.consent, excluded.consent)',
             CASE WHEN is_integer THEN 'key_int) WHERE key_int IS NOT' ELSE 'key) WHERE key_int IS' END) ELSE '' END),
-        '$6', '$6::timestamptz');
+        '$6', '$6::timestamptz'),
+        '<erased>', CASE WHEN suppresses THEN 'd.problem IS NULL AND t.subject IS NULL
+                     AND privacy_guard_internal.suppressed_number($2, d.key::text) IS NOT NULL' ELSE 'false' END);
 END $$;
-COMMENT ON FUNCTION privacy_guard_internal.import_statement(regtype, boolean, boolean) IS
-    'The statement of import_consents() for a type of key; has_integers: the source''s keys need no check; races: somebody else adds the same subjects meanwhile; parameters: query, category, invoker, application user, most rows, now.';
+COMMENT ON FUNCTION privacy_guard_internal.import_statement(regtype, boolean, boolean, boolean) IS
+    'The statement of import_consents() for a type of key; has_integers: the source''s keys need no check; races: somebody else adds the same subjects meanwhile; suppresses: some subjects were erased; parameters: query, category, invoker, application user, most rows, now.';
 
 CREATE FUNCTION privacy_guard_internal.refuse_import(problems jsonb, source regclass) RETURNS void
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -233,6 +237,7 @@ CREATE FUNCTION privacy_guard_internal.import_consents(
 DECLARE
     category privacy_guard.subject_category;
     has_integers boolean;
+    suppresses boolean;
     query text;
     result record;
 BEGIN
@@ -249,25 +254,31 @@ BEGIN
     query := privacy_guard_internal.import_query(source, mapping);
     -- One import at a time in a category; single decisions go on beside it.
     PERFORM FROM privacy_guard.subject_category c WHERE c.category_id = category.category_id FOR NO KEY UPDATE;
+    suppresses := EXISTS (SELECT FROM privacy_guard.suppression s WHERE s.category_id = category.category_id);
     BEGIN
-        EXECUTE privacy_guard_internal.import_statement(category.key_type, has_integers, races => false)
+        EXECUTE privacy_guard_internal.import_statement(category.key_type, has_integers, races => false, suppresses => suppresses)
            INTO STRICT result USING query, category.category_id, privacy_guard_internal.invoker()::text,
                 privacy_guard_internal.application_user(), max_rows, clock_timestamp();
     EXCEPTION WHEN unique_violation THEN
         -- Somebody added one of the new subjects meanwhile: once more, slower and prepared for that.
-        EXECUTE privacy_guard_internal.import_statement(category.key_type, has_integers, races => true)
+        EXECUTE privacy_guard_internal.import_statement(category.key_type, has_integers, races => true, suppresses => suppresses)
            INTO STRICT result USING query, category.category_id, privacy_guard_internal.invoker()::text,
                 privacy_guard_internal.application_user(), max_rows, clock_timestamp();
     END;
     IF result.problems IS NOT NULL THEN
         PERFORM privacy_guard_internal.refuse_import(result.problems, source);
     END IF;
+    IF result.erased > 0 THEN
+        RAISE NOTICE '% rows of % are about data subjects that were erased, and were left out', result.erased, source;
+    END IF;
     PERFORM privacy_guard_internal.audit_event('consent', 'import', source::text, subjects => result.subjects,
         rows => least(result.missing, coalesce(max_rows, result.missing)));
+    PERFORM privacy_guard_internal.wake_for_expiry(privacy_guard_internal.expire_consents_at());
     RETURN jsonb_build_object('read', result.read, 'skipped', result.skipped,
         'imported', least(result.missing, coalesce(max_rows, result.missing)),
-        'remaining', greatest(result.missing - max_rows, 0), 'new_subjects', result.new_subjects);
+        'remaining', greatest(result.missing - max_rows, 0), 'new_subjects', result.new_subjects) ||
+        CASE WHEN result.erased > 0 THEN jsonb_build_object('erased', result.erased) ELSE '{}' END;
 END $$;
 COMMENT ON FUNCTION privacy_guard_internal.import_consents IS
-    'Records consents from a table or view, read with the caller''s privileges. mapping: subject, purpose and event_time, and where wanted status, consent_type, valid_until, channel, recipient, collection_method, privacy_notice, jurisdiction, category; each a column''s name or "=constant". Only fills gaps: a decision on record for the same subject, purpose, channel and recipient stays, so it can be repeated after an interruption. max_rows: record at most so many, and go on with the next call. Returns counts: read, imported, skipped (already decided), remaining, new_subjects. All or nothing; messages count bad rows and show none. Consent columns of guarded tables are not written. Needs grant_collection(). Errors: 22004, 22023, 22P02, 42501, 42703, 42704, 42804, 42809.';
+    'Records consents from a table or view, read with the caller''s privileges. mapping: subject, purpose and event_time, and where wanted status, consent_type, valid_until, channel, recipient, collection_method, privacy_notice, jurisdiction, category; each a column''s name or "=constant". Only fills gaps: a decision on record for the same subject, purpose, channel and recipient stays, so it can be repeated after an interruption. max_rows: record at most so many, and go on with the next call. Returns counts: read, imported, skipped (already decided), erased (data subjects that were erased are left out; present where there are any), remaining, new_subjects. All or nothing; messages count bad rows and show none. Consent columns of guarded tables are not written. Needs grant_collection(). Errors: 22004, 22023, 22P02, 42501, 42703, 42704, 42804, 42809.';
 CALL privacy_guard_internal.publish('import_consents', 'anyone');

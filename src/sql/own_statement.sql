@@ -37,3 +37,13 @@ CREATE FUNCTION privacy_guard_internal.erase_claim(relation regclass) RETURNS bo
     LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'erase_claim';
 COMMENT ON FUNCTION privacy_guard_internal.erase_claim(regclass) IS
     'Keeps other sessions from erasing rows of the table until the end of the transaction; false where one does already.';
+
+CREATE FUNCTION privacy_guard_internal.erase_rule_checked(run uuid) RETURNS void
+    LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'erase_rule_checked';
+COMMENT ON FUNCTION privacy_guard_internal.erase_rule_checked(uuid) IS
+    'Remembers that what is due for a run has been worked out by the rules as they are now.';
+
+CREATE FUNCTION privacy_guard_internal.erase_rule_holds(run uuid) RETURNS boolean
+    LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'erase_rule_holds';
+COMMENT ON FUNCTION privacy_guard_internal.erase_rule_holds(uuid) IS
+    'Whether that was a moment ago, and no rule, hold or mode has changed since.';

@@ -63,7 +63,7 @@ BEGIN
               HINT = 'Record a new event instead, for example with privacy_guard.withdraw_consent().';
 END $$;
 COMMENT ON FUNCTION privacy_guard_internal.refuse_change() IS
-    'Trigger: refuses UPDATE, DELETE and TRUNCATE. Errors: 42501.';
+    'Trigger: refuses UPDATE (but of free text about an erased person), DELETE and TRUNCATE. Errors: 42501.';
 
 DO $$
 DECLARE
@@ -78,8 +78,12 @@ BEGIN
     END LOOP;
     FOREACH name IN ARRAY ARRAY['policy_history', 'consent_record', 'subject_event']
     LOOP
-        EXECUTE format('CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON privacy_guard.%I
-            FOR EACH STATEMENT EXECUTE FUNCTION privacy_guard_internal.refuse_change()', name);
+        -- What somebody wrote in his own words may name a person: when he is erased it goes.
+        EXECUTE format('CREATE TRIGGER append_only BEFORE UPDATE OF %s OR DELETE OR TRUNCATE ON privacy_guard.%I
+            FOR EACH STATEMENT EXECUTE FUNCTION privacy_guard_internal.refuse_change()',
+            (SELECT string_agg(a.attname, ', ') FROM pg_attribute a
+              WHERE a.attrelid = ('privacy_guard.' || name)::regclass AND a.attnum > 0
+                AND (name, a.attname) NOT IN (('subject_event', 'reason'), ('consent_record', 'given_by'))), name);
         EXECUTE format('ALTER TABLE privacy_guard.%I ENABLE ALWAYS TRIGGER append_only', name);
     END LOOP;
 END $$;
@@ -285,7 +289,9 @@ BEGIN
         WHEN EXISTS (SELECT FROM privacy_guard.rule r WHERE r.category_id = dropped.category_id)
             THEN 'rules name it'
         WHEN EXISTS (SELECT FROM privacy_guard.subject_state s WHERE s.category_id = dropped.category_id)
-            THEN 'decisions of its data subjects are on record' END;
+            THEN 'decisions of its data subjects are on record'
+        WHEN EXISTS (SELECT FROM privacy_guard.suppressed_subject s WHERE s.category_id = dropped.category_id)
+            THEN 'erased data subjects of it are suppressed' END;
     IF obstacle IS NOT NULL THEN
         RAISE EXCEPTION 'cannot drop subject category "%" because %', dropped.name, obstacle
             USING ERRCODE = 'dependent_objects_still_exist',

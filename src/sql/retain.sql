@@ -42,19 +42,22 @@ COMMENT ON FUNCTION privacy_guard_internal.count_rows(regclass, text, text[]) IS
 
 -- ---- what is due ----
 
--- A purpose whose rows live on keeps them for all.
+-- A purpose whose rows live on keeps them for all. In plpgsql, which keeps the plan: the eraser asks before each batch.
 CREATE FUNCTION privacy_guard_internal.endless_purpose(relation regclass, at timestamptz) RETURNS text
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT min(p.purpose) FROM privacy_guard.rule p JOIN privacy_guard.guarded_table g USING (relation)
-     WHERE p.relation = endless_purpose.relation AND p.effect = 'permit'
-       AND (p.category_id IS NULL OR p.category_id = g.category_id)
-       AND NOT EXISTS (SELECT FROM privacy_guard.rule n
-                        WHERE n.relation = p.relation AND n.effect = 'prohibit' AND n.created_at >= p.created_at
-                          AND (n.category_id IS NULL OR n.category_id = g.category_id)
-                          AND privacy_guard.covers(n.purpose, p.purpose))
-       AND NOT EXISTS (SELECT FROM privacy_guard.retention d
-                        WHERE d.relation = p.relation AND d.period IS NOT NULL AND d.effective_from <= at
-                          AND (d.purpose IS NULL OR privacy_guard.covers(d.purpose, p.purpose))) $$;
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (
+        SELECT min(p.purpose) FROM privacy_guard.rule p JOIN privacy_guard.guarded_table g USING (relation)
+         WHERE p.relation = endless_purpose.relation AND p.effect = 'permit'
+           AND (p.category_id IS NULL OR p.category_id = g.category_id)
+           AND NOT EXISTS (SELECT FROM privacy_guard.rule n
+                            WHERE n.relation = p.relation AND n.effect = 'prohibit' AND n.created_at >= p.created_at
+                              AND (n.category_id IS NULL OR n.category_id = g.category_id)
+                              AND privacy_guard.covers(n.purpose, p.purpose))
+           AND NOT EXISTS (SELECT FROM privacy_guard.retention d
+                            WHERE d.relation = p.relation AND d.period IS NOT NULL AND d.effective_from <= at
+                              AND (d.purpose IS NULL OR privacy_guard.covers(d.purpose, p.purpose))));
+END $$;
 COMMENT ON FUNCTION privacy_guard_internal.endless_purpose(regclass, timestamptz) IS
     'A purpose that a rule permits and for which no storage duration is in effect; NULL where there is none.';
 
@@ -313,8 +316,8 @@ BEGIN
     IF preview.then_at IS NULL THEN
         RETURN;
     END IF;
-    RAISE NOTICE 'from % on, % rows of table % are hidden and % are due to be erased',
-                 moment, preview.rows_hidden, rule.relation, preview.rows_due
+    RAISE NOTICE 'rows of table % that are hidden from % on: %, due to be erased: %',
+                 rule.relation, moment, preview.rows_hidden, preview.rows_due
         USING HINT = 'privacy_guard.retention_preview() shows it again; privacy_guard.unretain() takes it back.';
     IF preview.kept_for = 'monitor' THEN
         RAISE NOTICE 'nothing is erased from table %, which is only monitored', rule.relation
@@ -383,6 +386,7 @@ BEGIN
     IF retain.action = 'anonymise' THEN
         PERFORM privacy_guard_internal.require_anonymisable(guarded);
     ELSIF retain.action = 'pseudonymise' THEN
+        PERFORM privacy_guard_internal.require(coalesce(retain.since, guarded.retention_start), 'since');
         PERFORM privacy_guard_internal.require_markable(retain.relation, coalesce(retain.since, guarded.retention_start));
     END IF;
     PERFORM privacy_guard_internal.require_masks(guarded, coalesce(retain.since, guarded.retention_start),

@@ -59,3 +59,47 @@ CREATE TABLE privacy_guard.unneeded_pass (
     finished_at timestamptz);
 COMMENT ON TABLE privacy_guard.unneeded_pass IS
     'How far the search for data subjects without legal basis has come; next_subject 0: the next pass has not begun.';
+
+-- Data subjects that were erased: nothing names them any more but a keyed hash, until their proof ends.
+CREATE TABLE privacy_guard.suppressed_subject (
+    subject bigint PRIMARY KEY,
+    category_id integer NOT NULL,
+    key_hmac bytea NOT NULL,
+    aliases bigint[] NOT NULL DEFAULT '{}',
+    erased_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    proof_until timestamptz NOT NULL,
+    readmitted_at timestamptz);
+CREATE INDEX suppressed_subject_key ON privacy_guard.suppressed_subject (category_id, key_hmac);
+CREATE INDEX suppressed_subject_proof ON privacy_guard.suppressed_subject (proof_until);
+COMMENT ON TABLE privacy_guard.suppressed_subject IS
+    'Data subjects that were erased, by the number that stands for them in records and a keyed hash of their key. It serves proof and keeps them from coming back; see erase_subject().';
+COMMENT ON COLUMN privacy_guard.suppressed_subject.key_hmac IS
+    'HMAC-SHA-256 of the category''s name, a zero byte and the key; the secret is in a file outside the database (privacy_guard.suppression_key_file).';
+COMMENT ON COLUMN privacy_guard.suppressed_subject.aliases IS 'Further numbers of the data subject in records.';
+COMMENT ON COLUMN privacy_guard.suppressed_subject.readmitted_at IS
+    'Since when the person may come back (readmit_subject()); the row then serves proof only.';
+
+CREATE TABLE privacy_guard.suppression (
+    category_id integer PRIMARY KEY,
+    secret_id bigint NOT NULL);
+COMMENT ON TABLE privacy_guard.suppression IS
+    'Subject categories with suppressed data subjects. secret_id tells a lost or changed secret file from the one that their hashes were made with.';
+
+CREATE TABLE privacy_guard.erasure (
+    erasure_id uuid PRIMARY KEY,
+    subject bigint NOT NULL,
+    category_id integer NOT NULL,
+    status text NOT NULL DEFAULT 'kept' CHECK (status IN ('kept', 'erased')),
+    reason text NOT NULL,
+    proof_period interval NOT NULL,
+    requested_by text NOT NULL,
+    requested_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    attempts integer NOT NULL DEFAULT 0,
+    next_attempt timestamptz,
+    last_error text,
+    finished_at timestamptz,
+    result jsonb);
+CREATE UNIQUE INDEX erasure_open ON privacy_guard.erasure (subject) WHERE status = 'kept';
+CREATE INDEX erasure_next ON privacy_guard.erasure (next_attempt) WHERE status = 'kept';
+COMMENT ON TABLE privacy_guard.erasure IS
+    'Calls of erase_subject(), by the subject''s number: what was erased, and what the law or a hold keeps. Open ones (kept) are tried again.';

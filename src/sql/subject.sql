@@ -77,6 +77,62 @@ END $$;
 COMMENT ON FUNCTION privacy_guard_internal.hold_category(integer) IS
     'Keeps a category from being dropped until the end of the transaction. Errors: 42704.';
 
+-- Erased subjects: only a keyed hash of their key is left, see src/policy/suppression.c.
+
+CREATE FUNCTION privacy_guard_internal.suppressed_number(category_id integer, canonical text) RETURNS bigint
+    LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'suppression_subject_number';
+COMMENT ON FUNCTION privacy_guard_internal.suppressed_number(integer, text) IS
+    'The number in records of the erased data subject with a canonical key, as committed now; null where none was erased, or he may come back. Errors: F0000 without the secret.';
+
+CREATE FUNCTION privacy_guard_internal.subject_digest(category_id integer, canonical text) RETURNS bytea
+    LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'suppression_subject_digest';
+COMMENT ON FUNCTION privacy_guard_internal.subject_digest(integer, text) IS
+    'The keyed hash of a canonical key, as suppressed_subject.key_hmac holds it. Errors: F0000 without the secret.';
+
+CREATE FUNCTION privacy_guard_internal.secret_id() RETURNS bigint
+    LANGUAGE C AS 'MODULE_PATHNAME', 'suppression_secret_id';
+COMMENT ON FUNCTION privacy_guard_internal.secret_id() IS
+    'Tells one secret from another. Makes the secret where nothing was hashed yet. Errors: F0000 without the secret.';
+
+CREATE FUNCTION privacy_guard_internal.suppressed_state(category privacy_guard.subject_category, canonical text)
+    RETURNS privacy_guard.subject_state
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    state privacy_guard.subject_state;
+    number bigint := privacy_guard_internal.suppressed_number(category.category_id, canonical);
+BEGIN
+    IF number IS NOT NULL THEN
+        state.subject := number;
+        state.category_id := category.category_id;
+        state.consent := '{}';
+        state.objections := '{}';
+        state.restricted := false;
+    END IF;
+    RETURN state;
+END $$;
+COMMENT ON FUNCTION privacy_guard_internal.suppressed_state(privacy_guard.subject_category, text) IS
+    'Of an erased subject an empty state with his number and without a key; all null for others.';
+
+CREATE FUNCTION privacy_guard_internal.is_erased(subject text, subject_category text) RETURNS boolean
+    LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    SELECT privacy_guard_internal.suppressed_number(c.category_id,
+               privacy_guard_internal.canonical_key(subject, c)) IS NOT NULL
+      FROM privacy_guard_internal.require_category(subject_category) c $$;
+COMMENT ON FUNCTION privacy_guard_internal.is_erased(text, text) IS
+    'Whether a data subject was erased and must not come back. Errors: 22004, 22P02, 42704, F0000.';
+
+CREATE FUNCTION privacy_guard_internal.refuse_erased(state privacy_guard.subject_state) RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF state.subject IS NOT NULL AND state.key IS NULL THEN
+        RAISE EXCEPTION 'this data subject was erased'
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'Withdrawals and objections are still recorded. If the person came back, a data steward can allow it with privacy_guard.readmit_subject().';
+    END IF;
+END $$;
+COMMENT ON FUNCTION privacy_guard_internal.refuse_erased(privacy_guard.subject_state) IS
+    'Refuses what would take up an erased data subject again. Errors: 55000.';
+
 -- The row lock makes decisions about one subject wait for each other.
 CREATE FUNCTION privacy_guard_internal.lock_subject(subject text, subject_category text, expected boolean)
     RETURNS privacy_guard.subject_state
@@ -85,26 +141,46 @@ DECLARE
     category privacy_guard.subject_category := privacy_guard_internal.require_category(subject_category);
     canonical text := privacy_guard_internal.canonical_key(subject, category);
     state privacy_guard.subject_state;
+    erased privacy_guard.subject_state;
     number bigint;
+    is_new boolean := false;
 BEGIN
-    SELECT s.subject INTO number FROM privacy_guard_internal.stored_subject(category, canonical) s;
-    IF number IS NULL THEN
-        PERFORM privacy_guard_internal.hold_category(category.category_id);
-        INSERT INTO privacy_guard.subject_state (category_id, key, key_int)
-            VALUES (category.category_id, canonical,
-                    CASE WHEN category.key_type = 'bigint'::regtype THEN canonical::bigint END)
-            ON CONFLICT DO NOTHING;
-        IF FOUND AND expected THEN
-            RAISE NOTICE 'nothing was on record about this data subject of category "%"', category.name
-                USING HINT = 'Check the key. The event is recorded.';
+    LOOP
+        SELECT s.subject INTO number FROM privacy_guard_internal.stored_subject(category, canonical) s;
+        IF number IS NULL THEN
+            erased := privacy_guard_internal.suppressed_state(category, canonical);
+            EXIT WHEN erased.subject IS NOT NULL;
+            PERFORM privacy_guard_internal.hold_category(category.category_id);
+            INSERT INTO privacy_guard.subject_state (category_id, key, key_int)
+                VALUES (category.category_id, canonical,
+                        CASE WHEN category.key_type = 'bigint'::regtype THEN canonical::bigint END)
+                ON CONFLICT DO NOTHING;
+            is_new := FOUND;
+            SELECT s.subject INTO number FROM privacy_guard_internal.stored_subject(category, canonical) s;
         END IF;
-        SELECT s.subject INTO STRICT number FROM privacy_guard_internal.stored_subject(category, canonical) s;
+        SELECT * INTO state FROM privacy_guard.subject_state s WHERE s.subject = number FOR UPDATE;
+        -- Or he was erased between the two statements: then look again.
+        EXIT WHEN FOUND;
+    END LOOP;
+    IF is_new THEN
+        -- Erased while this waited to insert; from now on he cannot be.
+        erased := privacy_guard_internal.suppressed_state(category, canonical);
+        IF erased.subject IS NOT NULL THEN
+            DELETE FROM privacy_guard.subject_state s WHERE s.subject = number;
+        END IF;
     END IF;
-    SELECT * INTO STRICT state FROM privacy_guard.subject_state s WHERE s.subject = number FOR UPDATE;
+    IF erased.subject IS NOT NULL THEN
+        state := erased;
+    END IF;
+    IF expected AND (is_new OR erased.subject IS NOT NULL) THEN
+        RAISE NOTICE 'nothing was on record about this data subject of category "%"', category.name
+            USING HINT = CASE WHEN erased.subject IS NULL THEN 'Check the key. The event is recorded.'
+                              ELSE 'The data subject was erased. The event is recorded under the number that is left.' END;
+    END IF;
     RETURN state;
 END $$;
 COMMENT ON FUNCTION privacy_guard_internal.lock_subject(text, text, boolean) IS
-    'The current state of a data subject, made where there is none, locked until the end of the transaction. expected: a NOTICE where there was none. Errors: 22004, 22P02, 42704.';
+    'The current state of a data subject, made where there is none, locked until the end of the transaction; of an erased one suppressed_state(). expected: a NOTICE where there was none. Errors: 22004, 22P02, 42704, F0000.';
 
 -- What narrows needs less than what widens.
 CREATE FUNCTION privacy_guard_internal.require_collection(purpose text) RETURNS void

@@ -69,6 +69,8 @@ BEGIN
                WHERE u.ended_at IS NULL AND u.valid_until > clock_timestamp()
     UNION ALL SELECT 'confirmations to send', count(*)::text FROM privacy_guard.consent_confirmation c
                WHERE c.token IS NOT NULL AND c.expires_at > clock_timestamp()
+    UNION ALL SELECT 'erasures kept back', count(*)::text FROM privacy_guard.erasure e WHERE e.status = 'kept'
+    UNION ALL SELECT 'erased data subjects', count(*)::text FROM privacy_guard.suppressed_subject s WHERE s.readmitted_at IS NULL
     UNION ALL SELECT 'audit durability', current_setting('privacy_guard.audit_durability')
     UNION ALL SELECT 'audit writer', coalesce(
         (SELECT 'running since ' || date_trunc('second', a.backend_start) FROM pg_stat_activity a

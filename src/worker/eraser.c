@@ -32,7 +32,6 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/ruleutils.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
@@ -158,9 +157,9 @@ step_look(void)
 	SPI_finish();
 }
 
-/* Call with the task's name and table, and what else is given. */
+/* Call with the task's name and table, and what else is given; the plan is kept for next time. */
 static void
-call_for_task(const char *query, int n, Oid *more_types, Datum *more)
+call_for_task(SPIPlanPtr *plan, const char *query, int n, Oid *more_types, Datum *more)
 {
 	Oid types[4] = {TEXTOID, REGCLASSOID};
 	Datum values[4] = {CStringGetTextDatum(task->name), ObjectIdGetDatum(task->relation)};
@@ -171,21 +170,30 @@ call_for_task(const char *query, int n, Oid *more_types, Datum *more)
 		types[2 + i] = more_types[i];
 		values[2 + i] = more[i];
 	}
-	if (SPI_execute_with_args(query, 2 + n, types, values, nulls, false, 0) != SPI_OK_SELECT ||
-	    SPI_processed != 1)
+	if (*plan == NULL)
+	{
+		SPIPlanPtr prepared = SPI_prepare(query, 2 + n, types);
+
+		if (prepared == NULL || SPI_keepplan(prepared) != 0)
+			elog(ERROR, "could not prepare what is due");
+		*plan = prepared;
+	}
+	if (SPI_execute_plan(*plan, values, nulls, false, 0) != SPI_OK_SELECT || SPI_processed != 1)
 		elog(ERROR, "could not do what is due");
 }
 
 static void
 step_batch(void)
 {
+	static SPIPlanPtr plan = NULL;
 	Oid type = INT4OID;
 	Datum size = Int32GetDatum(batch_size);
 	HeapTuple row;
 	bool isnull;
 
 	SPI_connect();
-	call_for_task("SELECT s.rows, s.done FROM privacy_guard_internal.retention_step($1, $2, $3) s",
+	call_for_task(&plan,
+	              "SELECT s.rows, s.done FROM privacy_guard_internal.retention_step($1, $2, $3) s",
 	              1, &type, &size);
 	row = SPI_tuptable->vals[0];
 	batch_rows = DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull));
@@ -198,13 +206,14 @@ step_batch(void)
 static void
 step_note_failure(void)
 {
+	static SPIPlanPtr plan = NULL;
 	const WorkerError *error = worker_error();
 	Oid types[] = {TEXTOID, TEXTOID};
 	Datum values[] = {CStringGetTextDatum(unpack_sql_state(error->sqlstate)),
 	                  CStringGetTextDatum(error->message)};
 
 	SPI_connect();
-	call_for_task("SELECT privacy_guard_internal.retention_failed($1, $2, $3, $4)", 2, types,
+	call_for_task(&plan, "SELECT privacy_guard_internal.retention_failed($1, $2, $3, $4)", 2, types,
 	              values);
 	SPI_finish();
 }

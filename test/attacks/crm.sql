@@ -39,3 +39,11 @@ BEGIN
 EXCEPTION WHEN undefined_table OR undefined_column THEN
     RETURN 'secret: ' || SQLERRM;
 END $$;
+-- The same of an attack on the right to be forgotten.
+CREATE FUNCTION ops.back(relation text, which text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    back boolean;
+BEGIN
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %s)', relation, which) INTO back;
+    RETURN CASE WHEN back THEN 'secret: it is back' ELSE 'gone' END;
+END $$;

@@ -37,3 +37,5 @@ BEGIN
 END $$;
 CREATE FUNCTION ops.hold(customer bigint) RETURNS void LANGUAGE sql AS
 $$ SELECT privacy_guard.place_hold('case', customer::text) $$;
+CREATE FUNCTION ops.forget(customer bigint) RETURNS void LANGUAGE sql AS
+$$ SELECT privacy_guard.erase_subject(customer::text, 'attack') $$;

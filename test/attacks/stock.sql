@@ -63,3 +63,24 @@ BEGIN
         EXECUTE format('CREATE TRIGGER keep_all BEFORE TRUNCATE ON %I EXECUTE FUNCTION ops.keep()', t.column1);
     END LOOP;
 END $$;
+-- The right to be forgotten by hand: everything is deleted, a hash is kept, and triggers ask for it.
+CREATE TABLE ops.forgotten (hash text PRIMARY KEY);
+GRANT SELECT ON ops.forgotten TO PUBLIC;
+CREATE FUNCTION ops.refuse_forgotten() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM ops.forgotten f WHERE f.hash = md5(to_jsonb(NEW) ->> TG_ARGV[0])) THEN
+        RAISE insufficient_privilege;
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE FUNCTION ops.forget(customer bigint) RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    t record;
+BEGIN
+    INSERT INTO ops.forgotten VALUES (md5(customer::text));
+    FOR t IN VALUES ('ticket', 'customer'), ('event', 'customer'), ('contact', 'customer'), ('customer', 'id') LOOP
+        EXECUTE format('DELETE FROM %I WHERE %I = $1', t.column1, t.column2) USING customer;
+        EXECUTE format('CREATE TRIGGER forgotten BEFORE INSERT OR UPDATE ON %I FOR EACH ROW EXECUTE FUNCTION ops.refuse_forgotten(%L)', t.column1, t.column2);
+    END LOOP;
+    DELETE FROM ops.consent c WHERE c.customer = forget.customer;
+END $$;
