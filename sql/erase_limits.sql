@@ -76,6 +76,19 @@ SELECT table_name, subject_columns FROM privacy_guard.guarded_tables WHERE table
 SELECT privacy_guard.unprotect('limits_part_1'), privacy_guard.unprotect('limits_part');
 DROP TABLE limits_part, limits_part_1;
 
+-- ---- a cascade that comes back to the table ----
+CREATE TABLE limits_tree (id int PRIMARY KEY, above int REFERENCES limits_tree ON DELETE CASCADE, subject bigint, since date);
+INSERT INTO limits_tree VALUES (1, NULL, 1, '2020-01-01'), (2, 1, 2, '2020-02-01'), (3, 2, 3, current_date),
+                               (4, NULL, 4, '2020-01-01'), (5, 4, 5, '2020-02-01'), (6, 6, 6, '2020-03-01');
+SELECT privacy_guard.protect('limits_tree', subject_column => 'subject', subject_category => 'regress_limits');
+SELECT privacy_guard.permit('limits_tree', 'regress_limits');
+SELECT privacy_guard.retain('limits_tree', '1 year', 'since', effective_from => now());
+SELECT rows, blocked, blocked_by FROM privacy_guard.run_retention('limits_tree');
+SELECT rows, blocked, blocked_by FROM privacy_guard.run_retention('limits_tree');
+SELECT privacy_guard.unprotect('limits_tree');
+SELECT id FROM limits_tree ORDER BY id;
+DROP TABLE limits_tree;
+
 -- ---- the code of others, as superuser ----
 -- The key of a partition.
 CREATE FUNCTION limits_key(id int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN id; END $$;

@@ -116,26 +116,35 @@ DECLARE
     since name;
     alive text;
     below text;
+    path oid[] := seen || blocking_rows.relation;
 BEGIN
     FOR key IN SELECT d.* FROM privacy_guard_internal.dependants(blocking_rows.relation) d
-                WHERE d.action IN ('a', 'r', 'c') AND d.child <> ALL (seen)
-                  AND has_table_privilege(reader, d.child, 'SELECT')
+                WHERE d.action IN ('a', 'r', 'c') AND has_table_privilege(reader, d.child, 'SELECT')
     LOOP
         root := privacy_guard_internal.guarded_root(key.child);
         alive := NULL;
         IF key.action <> 'c' THEN
             alive := 'true';
+        ELSIF key.child = ANY (path) THEN
+            -- How deep a circle goes is not known, so the rows at its end go first.
+            IF EXISTS (SELECT FROM unnest(path[array_position(path, key.child):]) p JOIN privacy_guard.retention r
+                           ON r.relation = privacy_guard_internal.guarded_root(p)) THEN
+                alive := 'true';
+            END IF;
         ELSIF EXISTS (SELECT FROM privacy_guard.retention r WHERE r.relation = root) THEN
             SELECT g.retention_start INTO since FROM privacy_guard.guarded_table g WHERE g.relation = root;
             SELECT coalesce(format('(%s.%I <= %s) IS NOT TRUE', child_alias, since,
                                    privacy_guard_internal.start_bound(root, quote_literal(e.cutoff))), 'true')
               INTO alive FROM privacy_guard_internal.erasure_due(root, at) e;
         END IF;
-        IF key.action = 'c' AND alive IS DISTINCT FROM 'true' THEN
+        IF key.action = 'c' AND alive IS DISTINCT FROM 'true' AND key.child <> ALL (path) THEN
             SELECT string_agg(b.condition, ' OR ') INTO below
-              FROM privacy_guard_internal.blocking_rows(key.child, reader, child_alias, at,
-                       seen || blocking_rows.relation) b;
+              FROM privacy_guard_internal.blocking_rows(key.child, reader, child_alias, at, path) b;
             alive := nullif(concat_ws(' OR ', alive, below), '');
+        END IF;
+        IF alive = 'true' AND key.child = blocking_rows.relation THEN
+            -- A row that refers to itself does not depend on another.
+            alive := format('(%1$s.tableoid, %1$s.ctid) <> (%2$s.tableoid, %2$s.ctid)', child_alias, alias);
         END IF;
         IF alive IS NOT NULL THEN
             name := key.name;
