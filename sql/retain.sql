@@ -135,6 +135,9 @@ SELECT privacy_guard.retain('stamped', '10 days', 'at', effective_from => '2100-
 SELECT privacy_guard.retain('stamped', '10 days', 'at', effective_from => now(), purpose => 'rt_care');
 SELECT privacy_guard.unretain('stamped', 'rt_care');
 SELECT privacy_guard.retain('stamped', '10 days', 'at', effective_from => now());
+BEGIN;
+SELECT privacy_guard.retain('stamped', '10 days', 'at', effective_from => '2100-01-01 00:00Z');
+ROLLBACK;
 DROP INDEX stamped_at_idx;
 SET client_min_messages = warning;
 SELECT e.kept_for, e.cutoff IS NULL FROM privacy_guard.storage_durations, privacy_guard_internal.erasure_due(table_name, '2001-01-01') e;

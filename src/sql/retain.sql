@@ -395,7 +395,8 @@ BEGIN
     SELECT * INTO old FROM privacy_guard.retention r
      WHERE r.relation = retain.relation AND r.purpose IS NOT DISTINCT FROM retain.purpose;
     IF old.effective_from <= clock_timestamp() AND retain.effective_from > clock_timestamp() THEN
-        RAISE NOTICE 'what the former storage duration of table % hid is seen again until %', retain.relation, retain.effective_from
+        RAISE NOTICE 'what the former storage duration of table % hid is seen again until % UTC', retain.relation,
+                     date_trunc('second', retain.effective_from AT TIME ZONE 'UTC')
             USING HINT = 'Replace it without a gap by effective_from => now().';
     END IF;
     -- A rule that takes another's place is another rule: what was begun under the old one ends.
