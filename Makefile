@@ -17,10 +17,11 @@ DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 SOURCE_HEADERS = $(wildcard src/*.h src/*/*.h)
 
 # Topic files of the install script, in the order in which they depend on each other.
-SQL_PARTS = $(addprefix src/sql/, prelude.sql types.sql subject_set.sql catalog.sql ledger.sql retention_tables.sql audit_tables.sql \
-	audit_event.sql guard.sql verb.sql purpose.sql protect.sql subject.sql consent.sql basis.sql confirm.sql \
-	import.sql own_statement.sql retain.sql hold.sql expiry.sql erase.sql unneeded.sql eraser.sql erase_rows.sql erase_subject.sql \
-	audit.sql audit_proof.sql operate.sql utility.sql statement.sql explain.sql coverage.sql views.sql privileges.sql)
+SQL_PARTS = $(addprefix src/sql/, prelude.sql types.sql subject_set.sql catalog.sql ledger.sql retention_tables.sql \
+	audit_tables.sql audit_event.sql guard.sql verb.sql purpose.sql protect.sql subject.sql consent.sql basis.sql \
+	confirm.sql import.sql own_statement.sql retain.sql hold.sql expiry.sql masks.sql erase.sql retention_run.sql \
+	unneeded.sql eraser.sql erase_rows.sql erase_subject.sql audit.sql audit_proof.sql operate.sql utility.sql \
+	statement.sql explain.sql coverage.sql views.sql privileges.sql)
 
 PG_CPPFLAGS = -I$(srcdir)/src -DPRIVACY_GUARD_VERSION='"$(EXTVERSION)"'
 # Not "clobbered": what it says of PG_TRY depends on the optimisation that the server was built with.

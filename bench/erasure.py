@@ -3,9 +3,10 @@ the loop of DELETEs that people write, each beside the same load of point select
 import glob
 import os
 import statistics
+import threading
 import time
 
-from server import HERE, Server, Session, progress
+from server import HERE, Server, Session, progress, used_by
 
 CUTOFF = "2026-01-01 UTC"
 
@@ -14,12 +15,33 @@ def p99(values):
     return sorted(values)[int(0.99 * (len(values) - 1))]
 
 
+class Watch(threading.Thread):
+    """The processor time of the eraser that begins next, until it ends."""
+
+    def __init__(self, server):
+        super().__init__(daemon=True)
+        self.session, self.seconds = Session(server, "erasure", "postgres"), 0
+        self.start()
+
+    def run(self):
+        pid = ""
+        while not pid:
+            pid = self.session.ask("""
+                SELECT pid FROM pg_stat_activity
+                 WHERE datname = current_database() AND backend_type LIKE 'privacy_guard eraser%'""")
+            time.sleep(0.01)
+        self.session.close()
+        while (used := used_by(pid)) is not None:
+            self.seconds = used
+            time.sleep(0.005)
+
+
 class Contender:
     """A server with as many rows that stay as are erased in each round."""
 
     def __init__(self, args, title, server):
         self.args, self.title, self.server = args, title, server
-        self.rates, self.before, self.meanwhile = [], [], []
+        self.rates, self.processor, self.before, self.meanwhile = [], [], [], []
         server.init()
         server.ctl("start")
         server.sql("postgres", "CREATE ROLE bench_app LOGIN")
@@ -57,6 +79,7 @@ class Contender:
             slices += 1
         if slices > 1:  # in the last one it ended
             meanwhile = meanwhile[:-self.args.erase_load]
+        self.processor.append(self.processor_seconds() / self.args.erase * 1e6)
         self.rates.append(self.args.erase / self.seconds())
         self.before.append(p99(before))
         self.meanwhile.append(p99(meanwhile))
@@ -67,11 +90,15 @@ class ByHand(Contender):
 
     def start(self):
         self.session = Session(self.server, "erasure", "postgres")
+        self.pid = self.session.ask("SELECT pg_backend_pid()")
         self.session.process.stdin.write(f"CALL erase_by_hand('{CUTOFF}', 1000);\n")
         self.session.process.stdin.flush()
 
     def finished(self):
         return self.server.sql("erasure", "SELECT count(*) FROM erasure_time WHERE ended IS NOT NULL").strip() == "1"
+
+    def processor_seconds(self):
+        return used_by(self.pid)
 
     def seconds(self):
         self.session.close()
@@ -94,6 +121,7 @@ class Eraser(Contender):
 
     def start(self):
         self.server.sql("erasure", "SELECT set_duration()")
+        self.watch = Watch(self.server)
         self.server.change("privacy_guard.erase_interval", "1s")
 
     def of_this_round(self, what):
@@ -107,6 +135,10 @@ class Eraser(Contender):
     def finished(self):
         return self.of_this_round("count(*) FILTER (WHERE finished_at IS NULL)") == "0" and \
             self.rows_so_far() >= self.args.erase
+
+    def processor_seconds(self):
+        self.watch.join()
+        return self.watch.seconds
 
     def seconds(self):
         return float(self.of_this_round("extract(epoch FROM max(finished_at) - min(started_at))"))
@@ -135,10 +167,12 @@ def measure(args, servers, out):
             progress(f"erasure of {args.erase:,} rows, round {n + 1}: {contender.title}")
             contender.round()
     out(f"\n| erasure of {args.erase:,} rows by 1,000, beside {args.erase_load:,} point selects a second | rows a second "
-        "| share | p99 before | p99 meanwhile | ratio | to reach |\n|---|---|---|---|---|---|---|")
+        "| share | µs of its processor time a row | p99 before | p99 meanwhile | ratio | to reach |\n"
+        "|---|---|---|---|---|---|---|---|")
     base = statistics.median(by_hand.rates)
     for contender in (by_hand, eraser):
-        rate, before, after = (statistics.median(v) for v in (contender.rates, contender.before, contender.meanwhile))
-        out(f"| {contender.title} | {rate:,.0f} | {rate / base:.2f} | {before:.3f} ms | {after:.3f} ms "
+        rate, used, before, after = (statistics.median(v) for v in (
+            contender.rates, contender.processor, contender.before, contender.meanwhile))
+        out(f"| {contender.title} | {rate:,.0f} | {rate / base:.2f} | {used:.2f} | {before:.3f} ms | {after:.3f} ms "
             f"| {after / before:.2f} | {'share ≥ 0.8, ratio ≤ 1.1' if contender is eraser else ''} |")
     out(f"\n| erase_rate, a tenth of the rows each second | {kept_rate(eraser):.2f} of it | 0.9 to 1.1 |\n|---|---|---|")

@@ -67,6 +67,17 @@ class Server:
             raise RuntimeError(out)
         return out
 
+    def processor_seconds(self):
+        """Of the server so far: its processes that are there, and those that have ended."""
+        with open(os.path.join(self.data, "postmaster.pid"), encoding="utf8") as file:
+            postmaster = int(file.readline())
+        ticks = sum(ticks_of(postmaster)[1])
+        for name in os.listdir("/proc"):
+            parent, used = ticks_of(name) if name.isdigit() else (None, ())
+            if parent == postmaster:
+                ticks += sum(used[:2])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
     def change(self, setting, value):
         """Of the whole server; returns when new sessions have it."""
         if self.changed.get(setting) == value:
@@ -99,6 +110,25 @@ class Session:
     def close(self):
         self.process.stdin.close()
         self.process.wait()
+
+
+def ticks_of(pid):
+    """The process's parent, and what it has used: user, system, and the same of children that have ended."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf8") as file:
+            fields = file.read().rsplit(")", 1)[1].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None, ()
+    return int(fields[1]), [int(n) for n in fields[11:15]]
+
+
+def used_by(pid):
+    """Processor time of a process, in seconds; None when it has ended."""
+    try:
+        with open(f"/proc/{pid}/schedstat", encoding="utf8") as file:
+            return int(file.read().split()[0]) / 1e9
+    except (FileNotFoundError, ProcessLookupError, IndexError):
+        return None
 
 
 def run(*args, env=None, may_fail=False):

@@ -97,7 +97,25 @@ typedef struct Filter
 	uint32 kinds;
 	const text *actor;
 	const text *session;
+	int64 newest; /* of those that pass, only the last so many; -1: all */
 } Filter;
+
+/* Where a record is, or what was left of a segment that is damaged. */
+typedef struct Place
+{
+	const uint8 *data;
+	Size length;
+	int64 leaf;
+	bool damaged;
+} Place;
+
+/* The last places that were kept, in a ring. */
+typedef struct Tail
+{
+	Place *place;
+	int64 size;
+	int64 count;
+} Tail;
 
 typedef enum Verdict
 {
@@ -123,39 +141,88 @@ static bool form_value(ColumnForm form, const RecordValue *value, Datum *out);
 
 PG_FUNCTION_INFO_V1(audit_decode);
 
-static void
-decode_record(Output *out, const Filter *filter, const uint8 *record, Size length)
+static Verdict
+read_record(const Filter *filter, const Place *place, RecordFields *fields)
 {
-	RecordFields fields;
-	Verdict verdict = record_parse(record, length, &fields) ? judge(filter, &fields) : UNREADABLE;
-
-	if (verdict == SHOW && !put_readable(out, &fields, record, length))
-		verdict = UNREADABLE;
-	if (verdict == UNREADABLE)
-		put_unreadable(out, record, length);
+	if (place->damaged || !record_parse(place->data, place->length, fields))
+		return UNREADABLE;
+	return judge(filter, fields);
 }
 
+static void
+decode_record(Output *out, const Filter *filter, const Place *place)
+{
+	RecordFields fields;
+	Verdict verdict = read_record(filter, place, &fields);
+
+	out->leaf = place->leaf;
+	if (verdict == SHOW && !put_readable(out, &fields, place->data, place->length))
+		verdict = UNREADABLE;
+	if (verdict == UNREADABLE)
+		put_unreadable(out, place->data, place->length);
+}
+
+/* The next record, or what is left; false at the end. */
+static bool
+next_place(const uint8 **at, const uint8 *end, Place *place)
+{
+	CHECK_FOR_INTERRUPTS();
+	place->leaf++;
+	if (*at >= end)
+		return false;
+	place->damaged = !segment_next_record(at, end, &place->data, &place->length);
+	if (place->damaged)
+	{
+		place->data = *at;
+		place->length = end - *at;
+		*at = end;
+	}
+	return true;
+}
+
+static void
+keep_place(Tail *tail, const Filter *filter, const Place *place)
+{
+	RecordFields fields;
+
+	if (read_record(filter, place, &fields) != OMIT)
+		tail->place[tail->count++ % tail->size] = *place;
+}
+
+static void
+decode_tail(Output *out, const Filter *filter, const Tail *tail, MemoryContext row_context)
+{
+	for (int64 i = Max(tail->count - tail->size, 0); i < tail->count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		decode_record(out, filter, &tail->place[i % tail->size]);
+		MemoryContextReset(row_context);
+	}
+}
+
+/* To make a row of a record takes many times as long as to find it. */
 static void
 decode_segment(Output *out, const Filter *filter, const uint8 *at, const uint8 *end)
 {
 	MemoryContext row_context =
 	    AllocSetContextCreate(CurrentMemoryContext, "audit record", ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(row_context);
+	Place place = {.leaf = out->leaf - 1};
+	Tail tail = {.size = Min(filter->newest, (end - at) / 4 + 1)}; /* each follows its length */
+	MemoryContext old;
 
-	for (; at < end; out->leaf++)
+	if (tail.size > 0)
+		tail.place = palloc_extended(sizeof(Place) * tail.size, MCXT_ALLOC_HUGE);
+	old = MemoryContextSwitchTo(row_context);
+	while (tail.size != 0 && next_place(&at, end, &place))
 	{
-		const uint8 *record;
-		Size length;
-
-		CHECK_FOR_INTERRUPTS();
-		if (!segment_next_record(&at, end, &record, &length))
-		{
-			put_unreadable(out, at, end - at);
-			break;
-		}
-		decode_record(out, filter, record, length);
+		if (tail.size > 0)
+			keep_place(&tail, filter, &place);
+		else
+			decode_record(out, filter, &place);
 		MemoryContextReset(row_context);
 	}
+	if (tail.size > 0)
+		decode_tail(out, filter, &tail, row_context);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(row_context);
 }
@@ -199,7 +266,8 @@ unix_time(TimestampTz time)
 static Filter
 filter_of(FunctionCallInfo fcinfo)
 {
-	Filter filter = {.since = PG_INT64_MIN, .until = PG_INT64_MAX, .kinds = ~(uint32) 0};
+	Filter filter = {
+	    .since = PG_INT64_MIN, .until = PG_INT64_MAX, .kinds = ~(uint32) 0, .newest = -1};
 
 	if (!PG_ARGISNULL(2))
 	{
@@ -216,6 +284,8 @@ filter_of(FunctionCallInfo fcinfo)
 		filter.actor = PG_GETARG_TEXT_PP(6);
 	if (!PG_ARGISNULL(7))
 		filter.session = PG_GETARG_TEXT_PP(7);
+	if (!PG_ARGISNULL(9))
+		filter.newest = Max(PG_GETARG_INT64(9), 0);
 	return filter;
 }
 

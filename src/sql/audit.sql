@@ -16,11 +16,11 @@ COMMENT ON TYPE privacy_guard_internal.log_record IS
 CREATE FUNCTION privacy_guard_internal.audit_decode(
     records bytea, first_leaf bigint, subject bigint DEFAULT NULL, since timestamptz DEFAULT NULL,
     until timestamptz DEFAULT NULL, kinds integer DEFAULT NULL, actor text DEFAULT NULL,
-    session_id text DEFAULT NULL, origin_id integer DEFAULT NULL)
+    session_id text DEFAULT NULL, origin_id integer DEFAULT NULL, newest bigint DEFAULT NULL)
     RETURNS SETOF privacy_guard_internal.log_record
     LANGUAGE C STABLE PARALLEL SAFE COST 10000 ROWS 100 AS 'MODULE_PATHNAME', 'audit_decode';
 COMMENT ON FUNCTION privacy_guard_internal.audit_decode IS
-    'The records of one segment, as audit_segment.records holds them: those that name a subject, are of a time [since, until), of certain kinds (bit 2^k for kind k), by a role or application user, of a session; and those that cannot be read.';
+    'The records of one segment, as audit_segment.records holds them: those that name a subject, are of a time [since, until), of certain kinds (bit 2^k for kind k), by a role or application user, of a session; and those that cannot be read; of all these the newest so many.';
 
 CREATE FUNCTION privacy_guard_internal.kind_bits(kinds text[]) RETURNS integer
     LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -67,7 +67,8 @@ BEGIN
     RETURN QUERY
         SELECT d.* FROM privacy_guard.audit_segment s
          CROSS JOIN LATERAL privacy_guard_internal.audit_decode(
-               s.records, s.first_leaf, NULL, since, until, all_records.kinds, actor, origin_id => s.origin_id) d
+               s.records, s.first_leaf, NULL, since, until, all_records.kinds, actor, origin_id => s.origin_id,
+               newest => last_records) d
          WHERE s.last_time >= coalesce(since, '-infinity') AND s.first_time < coalesce(until, 'infinity')
            AND s.kinds & coalesce(all_records.kinds, -1) <> 0
          ORDER BY s.origin_id DESC, s.first_leaf DESC, d.leaf_index DESC LIMIT last_records;
@@ -131,7 +132,8 @@ BEGIN
                  WHERE audit_records.actor IS NULL OR r.kind = 'unreadable'
                     OR audit_records.actor IN (r.session_role, r.role, r.application_user)
                  ORDER BY r.origin_id DESC, r.leaf_index DESC LIMIT last_records) r
-             WHERE subject_number IS NOT NULL)
+             WHERE subject_number IS NOT NULL),
+        oldest AS (SELECT f.origin_id, f.leaf_index FROM found f ORDER BY 1, 2 LIMIT 1)
         SELECT f.leaf_index, o.name, f.recorded_at, f.kind, f.session_id, f.execution, f.session_role, f.role,
                f.application_user, f.application_name, f.client_address, f.backend_pid, f.purpose, f.purpose_version,
                f.legal_basis, f.rule_id, f.operation, f.relation, f.relation_oid, f.columns, f.recipient,
@@ -139,7 +141,8 @@ BEGIN
                CASE WHEN f.outcome = 'completed' AND b.executions @> f.execution THEN 'rolled_back' ELSE f.outcome END,
                f.sqlstate, f.reason, f.count, f.object, f.old, f.new, f.exempt, f.record
           FROM found f
-          LEFT JOIN privacy_guard_internal.rollbacks(0, 0) b USING (origin_id, session_id)
+          LEFT JOIN (SELECT r.* FROM oldest, privacy_guard_internal.rollbacks(oldest.origin_id, oldest.leaf_index) r) b
+               USING (origin_id, session_id)
           LEFT JOIN privacy_guard.audit_origin o USING (origin_id)
           LEFT JOIN privacy_guard.audit_statement t USING (fingerprint)
          ORDER BY f.origin_id, f.leaf_index;

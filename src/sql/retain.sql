@@ -353,6 +353,7 @@ CREATE FUNCTION privacy_guard_internal.retain(
 #variable_conflict use_column
 DECLARE
     guarded privacy_guard.guarded_table := privacy_guard_internal.require_guarded(retain.relation);
+    old privacy_guard.retention;
     made privacy_guard.retention;
 BEGIN
     PERFORM privacy_guard_internal.require_choice(retain.action, 'action', 'delete', 'anonymise', 'pseudonymise');
@@ -391,6 +392,12 @@ BEGIN
     END IF;
     PERFORM privacy_guard_internal.require_masks(guarded, coalesce(retain.since, guarded.retention_start),
                                                  retain.action, retain.masks);
+    SELECT * INTO old FROM privacy_guard.retention r
+     WHERE r.relation = retain.relation AND r.purpose IS NOT DISTINCT FROM retain.purpose;
+    IF old.effective_from <= clock_timestamp() AND retain.effective_from > clock_timestamp() THEN
+        RAISE NOTICE 'what the former storage duration of table % hid is seen again until %', retain.relation, retain.effective_from
+            USING HINT = 'Replace it without a gap by effective_from => now().';
+    END IF;
     -- A rule that takes another's place is another rule: what was begun under the old one ends.
     INSERT INTO privacy_guard.retention AS r (relation, purpose, period, action, masks, partitions, erase_unneeded_after,
                                               effective_from, created_by)

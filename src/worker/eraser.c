@@ -4,9 +4,9 @@
  *
  * The launcher starts it when something may be due.  It asks for what is to be done, does each task
  * in batches, each in a transaction of its own, and leaves.  What is erased, in which order, and
- * what is on record of it, is decided in src/sql/erase.sql.  As long as there are such tasks, it
- * comes each erase_interval, for rows that end soon may be inserted at any time; else it asks when
- * there will be some.
+ * what is on record of it, is decided in src/sql/retention_run.sql.  As long as there are such
+ *tasks, it comes each erase_interval, for rows that end soon may be inserted at any time; else it
+ *asks when there will be some.
  *
  * It is patient, for nobody waits for it: the rows are out of sight already.  A lock that it does
  * not get soon, and a batch that takes long, are errors.  An error aborts the batch, is noted with
