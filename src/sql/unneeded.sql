@@ -259,12 +259,15 @@ BEGIN
     IF cardinality(places) = 0 THEN
         RETURN (0, NULL, NULL, '{}', 0, 0, NULL, '{}')::privacy_guard_internal.erased;
     END IF;
+    IF run.action = 'delete' THEN
+        places := privacy_guard_internal.not_blocked(member, places);
+    END IF;
     RETURN privacy_guard_internal.erase_piecemeal(guarded.relation, member, format('%s/%s/apart', run.run_id, member::oid),
         privacy_guard_internal.erase_at(guarded, member, run.action, run.masks, '$1::tid[]'), places);
 END $$;
 COMMENT ON FUNCTION privacy_guard_internal.erase_unneeded_apart(
     privacy_guard.retention_run, privacy_guard.guarded_table, regclass, text[], bigint) IS
-    'Erases rows of which not all can be erased.';
+    'Erases rows of which not all can be erased, or which could take others along.';
 
 CREATE FUNCTION privacy_guard_internal.erase_unneeded_rows(
     run privacy_guard.retention_run, guarded privacy_guard.guarded_table, member regclass, keys text[], row_limit bigint)
@@ -278,6 +281,8 @@ BEGIN
     batch := privacy_guard_internal.erase_batch(guarded.relation, member, plan, NULL, arguments);
     IF batch.ready IS NULL THEN
         RETURN (0, NULL, NULL, '{}', 0, 0, NULL, '{}')::privacy_guard_internal.erased;
+    ELSIF NOT batch.ready AND run.action = 'delete' AND privacy_guard_internal.takes_along(member) THEN
+        RETURN privacy_guard_internal.erase_unneeded_apart(run, guarded, member, keys, row_limit);
     ELSIF NOT batch.ready THEN
         batch := privacy_guard_internal.erase_batch(guarded.relation, member, plan,
             privacy_guard_internal.erase_at(guarded, member, run.action, run.masks, format('ARRAY(SELECT t.ctid %s)',
