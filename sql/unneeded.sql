@@ -75,7 +75,7 @@ BEGIN
 END $$;
 CREATE FUNCTION pg_temp.due() RETURNS text LANGUAGE sql AS
 $$ SELECT pg_temp.step(format('unneeded_batch(%L, 10)', 'public.regress_person')) $$;
-SELECT pg_temp.step(format('unneeded_at(%L)', 'public.regress_person'));
+SELECT pg_temp.step(format('unneeded_at(%L)', 'public.regress_person')), pg_temp.step('retention_due_at()');
 SELECT * FROM pg_temp.pass(2);
 SELECT * FROM pg_temp.pass(1000);
 SELECT pg_temp.due();
@@ -152,7 +152,7 @@ SELECT privacy_guard.protect('leads', 'mail', subject_category => 'unneeded_lead
 SELECT privacy_guard.permit(t, p) FROM unnest('{people,orders,lines,meetings,leads}'::regclass[]) t, unnest('{unneeded_mail,unneeded_care}'::text[]) p;
 SELECT privacy_guard.retain(t, NULL, c, effective_from => now(), erase_unneeded_after => '1 second')
   FROM (VALUES ('people', 'seen'), ('orders', NULL), ('lines', 'placed'), ('meetings', 'day')) v (t, c);
-SELECT privacy_guard.retain('leads', NULL, 'came', action => 'anonymise', masks => '{"name": "redact"}', effective_from => now(), erase_unneeded_after => '1 second');
+SELECT privacy_guard.retain('leads', NULL, NULL, action => 'anonymise', masks => '{"name": "redact"}', effective_from => now(), erase_unneeded_after => '1 second');
 GRANT privacy_guard_auditor TO CURRENT_USER;
 GRANT privacy_guard_break_glass TO CURRENT_USER;
 SELECT privacy_guard.break_glass('looking at what is left', '1 hour') IS NOT NULL;

@@ -175,7 +175,7 @@ CREATE FUNCTION privacy_guard_internal.erase_assignments(
     SELECT string_agg(format('%I = %s', a.name, a.value), ', ') FROM (
         SELECT m.key, privacy_guard_internal.mask_expression(guarded.relation, m.key::name, m.value, action)
           FROM jsonb_each_text(coalesce(masks, '{}')) m
-         WHERE m.key <> ALL (guarded.subject_columns::text[]) AND m.key <> guarded.retention_start
+         WHERE m.key <> ALL (guarded.subject_columns::text[]) AND m.key IS DISTINCT FROM guarded.retention_start::text
         UNION ALL
         SELECT c, 'NULL' FROM unnest(guarded.subject_columns || guarded.subject_via) c
          WHERE action = 'anonymise' AND c IS NOT NULL

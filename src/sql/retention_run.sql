@@ -448,8 +448,7 @@ CREATE FUNCTION privacy_guard_internal.retention_due_at() RETURNS timestamptz
         SELECT min(greatest(least(privacy_guard_internal.next_end(g), privacy_guard_internal.unneeded_at(g.relation)),
                             s.next_attempt))
           FROM privacy_guard.guarded_table g LEFT JOIN privacy_guard.retention_state s USING (relation)
-         WHERE g.retention_start IS NOT NULL
-           AND EXISTS (SELECT FROM pg_class c WHERE c.oid = g.relation)
+         WHERE EXISTS (SELECT FROM pg_class c WHERE c.oid = g.relation)
            AND EXISTS (SELECT FROM privacy_guard.retention r WHERE r.relation = g.relation)))
      WHERE privacy_guard_internal.may_erase() $$;
 COMMENT ON FUNCTION privacy_guard_internal.retention_due_at() IS
