@@ -24,6 +24,7 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
+#include "policy/hold.h"
 #include "policy/policy.h"
 #include "policy/verb.h"
 #include "retention/own_statement.h"
@@ -166,6 +167,7 @@ static void
 run(OwnStatement *own, Oid guarded, Oid member, OwnCall *call)
 {
 	call->take = check_count;
+	hold_lock(guarded);
 	call->arg = own;
 	own->erases = guarded;
 	own->first_start = PG_INT64_MAX;
