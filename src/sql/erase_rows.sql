@@ -282,8 +282,9 @@ BEGIN
     END;
     IF cardinality(rows) = 1 THEN
         blocked := 1;
-        blockers := ARRAY[CASE WHEN table_name <> '' THEN format('%I.%I', schema_name, table_name)::regclass::text
-                               ELSE 'error ' || code END];
+        -- Somebody's trigger may name what does not exist.
+        blockers := ARRAY[coalesce(CASE WHEN schema_name <> '' AND table_name <> ''
+                                        THEN to_regclass(format('%I.%I', schema_name, table_name))::text END, 'error ' || code)];
         RETURN;
     END IF;
     -- No loop over one query: an open cursor would count what is read here.
