@@ -181,14 +181,11 @@ call_permits(FunctionCallInfo fcinfo, Judge *judge)
 static TimestampTz
 start_time(const Judge *judge, Datum start)
 {
-	DateADT date;
+	int overflow; /* what a timestamp cannot hold becomes infinite */
 
 	if (!judge->entry->start_is_date)
 		return DatumGetTimestampTz(start);
-	date = DatumGetDateADT(start);
-	if (DATE_NOT_FINITE(date))
-		return DATE_IS_NOEND(date) ? DT_NOEND : DT_NOBEGIN;
-	return (TimestampTz) date * USECS_PER_DAY;
+	return date2timestamp_opt_overflow(DatumGetDateADT(start), &overflow);
 }
 
 static void
