@@ -373,7 +373,8 @@ BEGIN
         PERFORM privacy_guard_internal.require_purpose(retain.purpose);
         PERFORM FROM privacy_guard.purpose p WHERE p.path = retain.purpose FOR KEY SHARE;
     END IF;
-    SELECT * INTO guarded FROM privacy_guard.guarded_table g WHERE g.relation = retain.relation FOR UPDATE;
+    PERFORM FROM privacy_guard.guarded_table g WHERE g.relation = retain.relation FOR UPDATE;
+    guarded := privacy_guard_internal.require_guarded(retain.relation);
     IF num_nonnulls(retain.period, retain.since) > 0 THEN
         PERFORM privacy_guard_internal.require_start(retain.relation, retain.since);
         IF guarded.retention_start <> retain.since
@@ -424,9 +425,10 @@ CALL privacy_guard_internal.publish('retain', 'steward');
 CREATE FUNCTION privacy_guard_internal.unretain(relation regclass, purpose text DEFAULT NULL) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    guarded privacy_guard.guarded_table := privacy_guard_internal.require_guarded(relation);
+    guarded privacy_guard.guarded_table;
 BEGIN
     PERFORM FROM privacy_guard.guarded_table g WHERE g.relation = unretain.relation FOR UPDATE;
+    guarded := privacy_guard_internal.require_guarded(relation);
     DELETE FROM privacy_guard.retention r
      WHERE r.relation = unretain.relation AND r.purpose IS NOT DISTINCT FROM unretain.purpose;
     IF NOT FOUND THEN
