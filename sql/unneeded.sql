@@ -113,6 +113,11 @@ SELECT pg_temp.step(format('unneeded_done(%L, %L)', 'public.regress_person', '{3
 SELECT string_agg(s.key, ' ' ORDER BY s.key) FROM privacy_guard.unneeded_since u JOIN privacy_guard.subject_state s USING (subject);
 SELECT * FROM pg_temp.pass(1000);
 SELECT pg_temp.due();
+-- A failure is over when nothing is left to do
+SELECT pg_temp.step(format('retention_failed(%L, %L, %L)', task, 'public.regress_person', '55P03')) FROM unnest('{unneeded,rows}'::text[]) task;
+SELECT failures, last_error FROM privacy_guard.retention_state WHERE relation = 'regress_person'::regclass;
+SELECT rows FROM privacy_guard.run_retention('regress_person');
+SELECT failures, last_error FROM privacy_guard.retention_state WHERE relation = 'regress_person'::regclass;
 -- And a table that is not guarded any more is forgotten
 SELECT privacy_guard.unprotect('regress_person');
 SELECT count(*) FROM privacy_guard.unneeded_since WHERE relation = 'regress_person'::regclass;

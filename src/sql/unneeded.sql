@@ -393,6 +393,7 @@ BEGIN
         IF privacy_guard_internal.next_sweep(relation) <= clock_timestamp() THEN
             done := privacy_guard_internal.unneeded_sweep(relation, batch_size) < batch_size;
         END IF;
+        PERFORM privacy_guard_internal.note_success(relation, 'unneeded') WHERE done;
         RETURN;
     ELSIF run.run_id IS NULL THEN
         run := privacy_guard_internal.begin_run(guarded, due.retention_id, due.action, due.masks, due.noted_before, 'unneeded');

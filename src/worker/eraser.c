@@ -159,20 +159,15 @@ step_look(void)
 
 /* Call with the task's name and table, and what else is given; the plan is kept for next time. */
 static void
-call_for_task(SPIPlanPtr *plan, const char *query, int n, Oid *more_types, Datum *more)
+call_for_task(SPIPlanPtr *plan, const char *query, Oid type, Datum value)
 {
-	Oid types[4] = {TEXTOID, REGCLASSOID};
-	Datum values[4] = {CStringGetTextDatum(task->name), ObjectIdGetDatum(task->relation)};
-	char nulls[4] = {' ', OidIsValid(task->relation) ? ' ' : 'n', ' ', ' '};
+	Oid types[] = {TEXTOID, REGCLASSOID, type};
+	Datum values[] = {CStringGetTextDatum(task->name), ObjectIdGetDatum(task->relation), value};
+	char nulls[] = {' ', OidIsValid(task->relation) ? ' ' : 'n', ' '};
 
-	for (int i = 0; i < n; i++)
-	{
-		types[2 + i] = more_types[i];
-		values[2 + i] = more[i];
-	}
 	if (*plan == NULL)
 	{
-		SPIPlanPtr prepared = SPI_prepare(query, 2 + n, types);
+		SPIPlanPtr prepared = SPI_prepare(query, lengthof(types), types);
 
 		if (prepared == NULL || SPI_keepplan(prepared) != 0)
 			elog(ERROR, "could not prepare what is due");
@@ -186,15 +181,13 @@ static void
 step_batch(void)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid type = INT4OID;
-	Datum size = Int32GetDatum(batch_size);
 	HeapTuple row;
 	bool isnull;
 
 	SPI_connect();
 	call_for_task(&plan,
 	              "SELECT s.rows, s.done FROM privacy_guard_internal.retention_step($1, $2, $3) s",
-	              1, &type, &size);
+	              INT4OID, Int32GetDatum(batch_size));
 	row = SPI_tuptable->vals[0];
 	batch_rows = DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull));
 	if (isnull)
@@ -207,14 +200,10 @@ static void
 step_note_failure(void)
 {
 	static SPIPlanPtr plan = NULL;
-	const WorkerError *error = worker_error();
-	Oid types[] = {TEXTOID, TEXTOID};
-	Datum values[] = {CStringGetTextDatum(unpack_sql_state(error->sqlstate)),
-	                  CStringGetTextDatum(error->message)};
 
 	SPI_connect();
-	call_for_task(&plan, "SELECT privacy_guard_internal.retention_failed($1, $2, $3, $4)", 2, types,
-	              values);
+	call_for_task(&plan, "SELECT privacy_guard_internal.retention_failed($1, $2, $3)", TEXTOID,
+	              CStringGetTextDatum(unpack_sql_state(worker_error()->sqlstate)));
 	SPI_finish();
 }
 
