@@ -4,9 +4,9 @@
  *
  * guard() takes the row's subject key(s), or the foreign key that leads to them, and the row's own
  * consent and the start of its storage duration where the table has such columns.  Its first
- *argument is of type internal, so that SQL cannot call it: neither to ask about somebody's consent
- *nor as a decoy for the verifier.  What it is allowed to show was frozen in the frame of the
- *execution.
+ * argument is of type internal, so that SQL cannot call it: neither to ask about somebody's consent
+ * nor as a decoy for the verifier.  What it is allowed to show was frozen in the frame of the
+ * execution.
  *
  * It is declared leakproof: no path below raises an error that depends on a protected value.
  */

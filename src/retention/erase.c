@@ -3,8 +3,8 @@
  *		One batch of an erasure: a statement of ours on one table, and what it erased.
  *
  * Whose rows they were, and when their storage durations began, the guard tells.  The plan is kept
- *for the batches that follow, under a name that the caller gives to the run: to make the statement
- *and to plan it takes as long as to erase hundreds of rows.
+ * for the batches that follow, under a name that the caller gives to the run: to make the statement
+ * and to plan it takes as long as to erase hundreds of rows.
  *
  * Copyright (c) 2026, privacy_guard contributors
  */
@@ -163,11 +163,12 @@ not_ready(TupleDesc desc, bool gone)
 	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
 }
 
+/* What masks overwrite is erased, too, and no trigger asks about that. */
 static void
 run(OwnStatement *own, Oid guarded, Oid member, OwnCall *call)
 {
-	call->take = check_count;
 	hold_lock(guarded);
+	call->take = check_count;
 	call->arg = own;
 	own->erases = guarded;
 	own->first_start = PG_INT64_MAX;

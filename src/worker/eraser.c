@@ -5,13 +5,13 @@
  * The launcher starts it when something may be due.  It asks for what is to be done, does each task
  * in batches, each in a transaction of its own, and leaves.  What is erased, in which order, and
  * what is on record of it, is decided in src/sql/retention_run.sql.  As long as there are such
- *tasks, it comes each erase_interval, for rows that end soon may be inserted at any time; else it
- *asks when there will be some.
+ * tasks, it comes each erase_interval, for rows that end soon may be inserted at any time; else it
+ * asks when there will be some.
  *
  * It is patient, for nobody waits for it: the rows are out of sight already.  A lock that it does
  * not get soon, and a batch that takes long, are errors.  An error aborts the batch, is noted with
  * the task, which then rests for a while, and the next task is done.  Between batches it leaves
- *when it is terminated, when a command needs the database alone, or when erase_interval becomes 0.
+ * when it is terminated, when a command needs the database alone, or when erase_interval becomes 0.
  *
  * It holds no locks but those of the batch, and keeps nothing that a crash could lose.
  */
@@ -157,7 +157,7 @@ step_look(void)
 	SPI_finish();
 }
 
-/* Call with the task's name and table, and what else is given; the plan is kept for next time. */
+/* Call with the task's name and table, and something else; the plan is kept for next time. */
 static void
 call_for_task(SPIPlanPtr *plan, const char *query, Oid type, Datum value)
 {
