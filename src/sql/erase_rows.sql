@@ -109,16 +109,6 @@ CREATE FUNCTION privacy_guard_internal.is_subject(subject_column name, key_type 
 COMMENT ON FUNCTION privacy_guard_internal.is_subject(name, regtype) IS
     'The condition that a column of a row t names the data subject, with the key as $1.';
 
--- The way from a row to the parent that knows its subject.
-CREATE FUNCTION privacy_guard_internal.via_reference(guarded privacy_guard.guarded_table,
-    OUT parent regclass, OUT parent_column name, OUT parent_type regtype)
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT f.parent, f.parent_columns[1], privacy_guard_internal.column_type(f.parent, f.parent_columns[1])
-      FROM privacy_guard_internal.guarded_references() f
-     WHERE f.child = guarded.relation AND f.child_columns = ARRAY[guarded.subject_via] LIMIT 1 $$;
-COMMENT ON FUNCTION privacy_guard_internal.via_reference(privacy_guard.guarded_table) IS
-    'What the foreign key of subject_via references.';
-
 CREATE FUNCTION privacy_guard_internal.find_statement(
     guarded privacy_guard.guarded_table, key_type regtype, cutoff timestamptz) RETURNS text
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -134,9 +124,10 @@ BEGIN
         source := format('%s t WHERE %s', guarded.relation, (
             SELECT string_agg(privacy_guard_internal.is_subject(c, key_type), ' OR ') FROM unnest(guarded.subject_columns) c));
     ELSE
-        SELECT * INTO via FROM privacy_guard_internal.via_reference(guarded);
+        via := privacy_guard_internal.via_reference(guarded.relation, guarded.subject_via);
         source := format('(SELECT DISTINCT w.key FROM jsonb_array_elements_text($1::jsonb) AS w (key)) p JOIN %s t ON t.%I = p.key::%s',
-                         guarded.relation, guarded.subject_via, via.parent_type);
+                         guarded.relation, guarded.subject_via,
+                         privacy_guard_internal.column_type(via.parent, via.parent_column));
     END IF;
     RETURN format('WITH found AS (SELECT t.tableoid AS part, t.ctid AS place, %s AS by_law, ARRAY[%s]::text[] AS subjects,'
                   ' jsonb_build_object(%s) AS keys FROM %s FOR UPDATE OF t)'
@@ -184,7 +175,7 @@ DECLARE
     obstacles jsonb;
 BEGIN
     IF guarded.subject_via IS NOT NULL THEN
-        SELECT * INTO via FROM privacy_guard_internal.via_reference(guarded);
+        via := privacy_guard_internal.via_reference(guarded.relation, guarded.subject_via);
         -- Through a row that it shares with others, a row is theirs, too.
         sought := coalesce((SELECT jsonb_agg(DISTINCT f.keys -> via.parent_column) FROM unnest(located) f
                              WHERE f.relation = via.parent AND f.others = '{}')::text, '[]');

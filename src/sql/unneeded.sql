@@ -198,8 +198,8 @@ CREATE FUNCTION privacy_guard_internal.about_subjects(guarded privacy_guard.guar
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     key_type regtype := (SELECT c.key_type FROM privacy_guard.subject_category c WHERE c.category_id = guarded.category_id);
+    via record;
     parent privacy_guard.guarded_table;
-    referenced name;
     above text := alias || 'v';
 BEGIN
     IF guarded.subject_via IS NULL THEN
@@ -208,17 +208,10 @@ BEGIN
                     ELSE '%1$s.%2$I = ANY (%3$s::%4$s[])' END, alias, c, keys, key_type), ' OR ')
                   FROM unnest(guarded.subject_columns) c);
     END IF;
-    SELECT * INTO STRICT parent FROM privacy_guard.guarded_table g
-     WHERE g.relation = privacy_guard_internal.via_parent(guarded.relation, guarded.subject_via);
-    SELECT r.attname INTO STRICT referenced
-      FROM pg_constraint c
-      JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
-      JOIN pg_attribute r ON r.attrelid = c.confrelid AND r.attnum = c.confkey[1]
-     WHERE c.conrelid = guarded.relation AND c.contype = 'f' AND cardinality(c.conkey) = 1
-       AND a.attname = guarded.subject_via AND c.confrelid = parent.relation
-     LIMIT 1;
-    RETURN format('%s.%I IN (SELECT %s.%I FROM %s %s WHERE %s)', alias, guarded.subject_via, above, referenced,
-                  parent.relation, above, privacy_guard_internal.about_subjects(parent, above, keys));
+    via := privacy_guard_internal.via_reference(guarded.relation, guarded.subject_via);
+    SELECT * INTO STRICT parent FROM privacy_guard.guarded_table g WHERE g.relation = via.parent;
+    RETURN format('%s.%I IN (SELECT %s.%I FROM %s %s WHERE %s)', alias, guarded.subject_via, above, via.parent_column,
+                  via.parent, above, privacy_guard_internal.about_subjects(parent, above, keys));
 END $$;
 COMMENT ON FUNCTION privacy_guard_internal.about_subjects(privacy_guard.guarded_table, text, text) IS
     'The condition that a row is about one of the data subjects with these keys, an expression of type text[]; also by way of other guarded tables.';
