@@ -142,7 +142,7 @@ CREATE TABLE claims (person bigint REFERENCES people, what text);
 INSERT INTO people SELECT i, 'p' || i || '@example.com', '2020-01-01' FROM generate_series(1, 7) i;
 INSERT INTO orders SELECT i, 1 + i % 7, '2020-01-01' FROM generate_series(1, 14) i;
 INSERT INTO lines SELECT 1 + i % 14, 'line', '2020-01-01' FROM generate_series(1, 28) i;
-INSERT INTO meetings VALUES (1, 2, '2020-01-01'), (2, 1, NULL), (2, 5, '2020-01-01'), (2, 6, '2020-01-01');
+INSERT INTO meetings VALUES (1, 2, '500000-01-01'), (2, 1, NULL), (2, 5, '2020-01-01'), (2, 6, '2020-01-01');
 INSERT INTO leads SELECT i || '@example.com', 'name ' || i, '2020-01-01' FROM generate_series(1, 2) i;
 CREATE INDEX ON meetings (guest);
 RESET ROLE;
