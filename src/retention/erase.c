@@ -222,6 +222,8 @@ erase_batch(PG_FUNCTION_ARGS)
 	guc_level = NewGUCNestLevel();
 	(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
 	                         true, 0, false);
+	(void) set_config_option("enable_tidscan", "on", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+	                         true, 0, false);
 	run(own, guarded, member, &call);
 	AtEOXact_GUC(true, guc_level);
 	PG_RETURN_DATUM(erased_row(desc, own));
