@@ -396,8 +396,8 @@ BEGIN
             rows := privacy_guard_internal.expire_consents(batch_size);
             done := rows < batch_size;
         WHEN 'erasures' THEN
-            rows := privacy_guard_internal.retry_erasures(batch_size);
-            done := rows < batch_size;
+            done := NOT privacy_guard_internal.retry_next_erasure();
+            rows := CASE WHEN done THEN 0 ELSE 1 END;
         WHEN 'proofs' THEN
             rows := privacy_guard_internal.end_proofs(batch_size);
             done := rows < batch_size;
