@@ -334,25 +334,6 @@ COMMENT ON FUNCTION privacy_guard_internal.advance_unneeded(
     privacy_guard.retention_run, privacy_guard.guarded_table, text[], bigint) IS
     'Erases rows about these data subjects, at most so many; those of whom rows are left have another turn.';
 
-CREATE FUNCTION privacy_guard_internal.unneeded_is_foreign(run privacy_guard.retention_run) RETURNS boolean
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    event text := CASE run.action WHEN 'delete' THEN 'DELETE' ELSE 'UPDATE' END;
-    member regclass;
-BEGIN
-    SELECT m INTO member FROM unnest(run.members) m WHERE privacy_guard_internal.runs_foreign_code(m, event) LIMIT 1;
-    IF member IS NULL THEN
-        RETURN false;
-    END IF;
-    INSERT INTO privacy_guard.retention_state AS s (relation, blocked_by)
-    VALUES (run.relation, format('code that would run as superuser (table %s)', member))
-    ON CONFLICT ON CONSTRAINT retention_state_pkey DO UPDATE SET blocked_by = excluded.blocked_by
-     WHERE s.blocked_by IS DISTINCT FROM excluded.blocked_by;
-    RETURN true;
-END $$;
-COMMENT ON FUNCTION privacy_guard_internal.unneeded_is_foreign(privacy_guard.retention_run) IS
-    'Whether erasing would run somebody''s code as superuser; then retention_status says so.';
-
 -- The rule is read anew before each batch: one that was changed or removed stops here.
 CREATE FUNCTION privacy_guard_internal.unneeded_step(
     relation regclass, batch_size integer, OUT rows bigint, OUT done boolean, OUT action text)
@@ -390,7 +371,7 @@ BEGIN
         RETURN;
     ELSIF run.run_id IS NULL THEN
         run := privacy_guard_internal.begin_run(guarded, due.retention_id, due.action, due.masks, due.noted_before, 'unneeded');
-        IF privacy_guard_internal.unneeded_is_foreign(run) THEN
+        IF privacy_guard_internal.erase_is_foreign(guarded, run) THEN
             RETURN;
         END IF;
     END IF;
