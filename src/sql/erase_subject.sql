@@ -140,7 +140,7 @@ CREATE FUNCTION privacy_guard_internal.physical_remains(relation regclass DEFAUL
 BEGIN
     PERFORM privacy_guard_internal.require_reader();
     IF relation IS NOT NULL THEN
-        PERFORM privacy_guard_internal.require_guarded(privacy_guard_internal.guarded_root(relation));
+        PERFORM privacy_guard_internal.require_guarded(coalesce(privacy_guard_internal.guarded_root(relation), relation));
     END IF;
     RETURN QUERY SELECT * FROM privacy_guard_internal.remains_in_tables(relation);
     RETURN QUERY SELECT * FROM privacy_guard_internal.remains_in_cluster();
@@ -213,7 +213,7 @@ BEGIN
     PERFORM privacy_guard_internal.await_writers(relations);
     PERFORM privacy_guard_internal.make_constraints_immediate();
     outcome := jsonb_build_object('erasure', erasure.erasure_id,
-        'tables', privacy_guard_internal.erase_rows(state, category, relations));
+        'tables', privacy_guard_internal.erase_subject_rows(state, category, relations));
     SELECT coalesce(sum((t ->> 'deleted')::bigint + (t ->> 'anonymised')::bigint + (t ->> 'severed')::bigint), 0),
            coalesce(bool_or((k.n)::bigint > 0), false) INTO rows, kept
       FROM jsonb_array_elements(outcome -> 'tables') t

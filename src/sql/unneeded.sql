@@ -119,13 +119,13 @@ END $$;
 COMMENT ON FUNCTION privacy_guard_internal.unneeded_batch(regclass, integer) IS
     'The keys of at most so many data subjects whose rows are due because no purpose has needed them for erase_unneeded_after, nor does now, nor before the end of the transaction. Not those under a restriction. Empty: none at the moment. Rows are due whoever else they are about: the guard shows none that one of its subjects hides.';
 
-CREATE FUNCTION privacy_guard_internal.subject_numbers(relation regclass, keys text[]) RETURNS bigint[]
+CREATE FUNCTION privacy_guard_internal.numbers_of_keys(relation regclass, keys text[]) RETURNS bigint[]
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     category privacy_guard.subject_category;
 BEGIN
     SELECT c.* INTO STRICT category FROM privacy_guard.guarded_table g
-      JOIN privacy_guard.subject_category c USING (category_id) WHERE g.relation = subject_numbers.relation;
+      JOIN privacy_guard.subject_category c USING (category_id) WHERE g.relation = numbers_of_keys.relation;
     IF category.key_type = 'bigint'::regtype THEN
         RETURN ARRAY(SELECT s.subject FROM privacy_guard.subject_state s
                       WHERE s.category_id = category.category_id AND s.key_int = ANY (keys::bigint[]));
@@ -133,14 +133,14 @@ BEGIN
     RETURN ARRAY(SELECT s.subject FROM privacy_guard.subject_state s
                   WHERE s.category_id = category.category_id AND s.key_int IS NULL AND s.key = ANY (keys));
 END $$;
-COMMENT ON FUNCTION privacy_guard_internal.subject_numbers(regclass, text[]) IS
+COMMENT ON FUNCTION privacy_guard_internal.numbers_of_keys(regclass, text[]) IS
     'The numbers of the data subjects of a guarded table that have one, by their keys.';
 
 CREATE FUNCTION privacy_guard_internal.unneeded_done(relation regclass, keys text[]) RETURNS void
     LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     DELETE FROM privacy_guard.unneeded_since u
      WHERE u.relation = unneeded_done.relation
-       AND u.subject = ANY (privacy_guard_internal.subject_numbers(unneeded_done.relation, keys)) $$;
+       AND u.subject = ANY (privacy_guard_internal.numbers_of_keys(unneeded_done.relation, keys)) $$;
 COMMENT ON FUNCTION privacy_guard_internal.unneeded_done(regclass, text[]) IS
     'All rows of these data subjects have been erased from the table. The next pass notes them again: their time begins anew.';
 
@@ -188,7 +188,7 @@ CREATE FUNCTION privacy_guard_internal.unneeded_again(relation regclass, keys te
     LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     UPDATE privacy_guard.unneeded_since u SET next_try = '-infinity'
      WHERE u.relation = unneeded_again.relation
-       AND u.subject = ANY (privacy_guard_internal.subject_numbers(unneeded_again.relation, keys)) $$;
+       AND u.subject = ANY (privacy_guard_internal.numbers_of_keys(unneeded_again.relation, keys)) $$;
 COMMENT ON FUNCTION privacy_guard_internal.unneeded_again(regclass, text[]) IS
     'A batch was too small for all the rows of these data subjects: the next one goes on with them.';
 

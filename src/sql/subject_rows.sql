@@ -375,7 +375,7 @@ COMMENT ON FUNCTION privacy_guard_internal.erase_from_table(
     privacy_guard.guarded_table, text, privacy_guard_internal.found_row[]) IS
     'Does to the found rows of one table what was decided about each, and says how many they were.';
 
-CREATE FUNCTION privacy_guard_internal.erase_rows_once(
+CREATE FUNCTION privacy_guard_internal.erase_subject_rows_once(
     state privacy_guard.subject_state, category privacy_guard.subject_category, relations regclass[]) RETURNS SETOF jsonb
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -394,13 +394,13 @@ BEGIN
         RETURN NEXT privacy_guard_internal.erase_from_table(guarded, state.key, rows);
     END LOOP;
 END $$;
-COMMENT ON FUNCTION privacy_guard_internal.erase_rows_once(
+COMMENT ON FUNCTION privacy_guard_internal.erase_subject_rows_once(
     privacy_guard.subject_state, privacy_guard.subject_category, regclass[]) IS
     'Finds the rows of a data subject from parents to children, and erases them from children to parents.';
 
 -- Triggers of the tables may move rows, or make new ones, while others are erased: so it is done until nothing is left to
 -- do. What they make for ever is reported as blocked.
-CREATE FUNCTION privacy_guard_internal.erase_rows(
+CREATE FUNCTION privacy_guard_internal.erase_subject_rows(
     state privacy_guard.subject_state, category privacy_guard.subject_category, relations regclass[]) RETURNS jsonb
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -409,7 +409,7 @@ DECLARE
     progress bigint;
 BEGIN
     FOR attempt IN 1 .. 5 LOOP
-        SELECT coalesce(jsonb_agg(t), '[]') INTO pass FROM privacy_guard_internal.erase_rows_once(state, category, relations) t;
+        SELECT coalesce(jsonb_agg(t), '[]') INTO pass FROM privacy_guard_internal.erase_subject_rows_once(state, category, relations) t;
         SELECT coalesce(sum((t ->> 'deleted')::bigint + (t ->> 'anonymised')::bigint + (t ->> 'severed')::bigint), 0)
           INTO progress FROM jsonb_array_elements(pass) t;
         passes := passes || jsonb_build_array(pass);
@@ -428,6 +428,6 @@ BEGIN
                SELECT t, (t ->> 'deleted')::bigint + (t ->> 'anonymised')::bigint + (t ->> 'severed')::bigint AS made
                  FROM jsonb_array_elements(pass) t WHERE t ->> 'relation' = w.relation) l ON true);
 END $$;
-COMMENT ON FUNCTION privacy_guard_internal.erase_rows(
+COMMENT ON FUNCTION privacy_guard_internal.erase_subject_rows(
     privacy_guard.subject_state, privacy_guard.subject_category, regclass[]) IS
     'Erases the rows of a data subject from guarded tables; for each table what became of them and what is kept why.';
