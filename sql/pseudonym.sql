@@ -29,7 +29,14 @@ SET ROLE regress_pseudonym_owner;
 SELECT privacy_guard.pseudonym('visitor 101');
 SELECT privacy_guard_internal.pseudonym(NULL, 'visitor 101');
 RESET ROLE;
-SELECT privacy_guard_internal.pseudonym(NULL, 'visitor 101');
+-- Refused; minor releases differ in which error it is.
+DO $$
+BEGIN
+    PERFORM privacy_guard_internal.pseudonym(NULL, 'visitor 101');
+    RAISE EXCEPTION 'it was called';
+EXCEPTION WHEN undefined_function OR feature_not_supported THEN
+    NULL;
+END $$;
 
 SELECT privacy_guard.end_break_glass();
 SELECT privacy_guard.unprotect('visits');

@@ -11,6 +11,7 @@
 
 #include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/parallel.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "access/xlog.h"
@@ -345,7 +346,8 @@ generation_build(Generation *gen)
 		return;
 	if (!catalog_locate(gen->schema))
 	{
-		if (creating_extension)
+		/* A parallel worker is not told that its leader installs; the leader asks for itself. */
+		if (creating_extension || IsParallelWorker())
 		{
 			stale = true;
 			return;
@@ -355,9 +357,7 @@ generation_build(Generation *gen)
 		                errhint("Restore the extension's objects from a backup.")));
 	}
 	for (int i = 0; i < lengthof(function_names); i++)
-	{
 		functions[i] = function_in(gen->body_schema, function_names[i]);
-	}
 	gen->guard = functions[0];
 	gen->conflict_guard = functions[1];
 	gen->trigger = functions[2];

@@ -2,6 +2,12 @@
 -- Prints one JSON object: {purpose: {table: rows}}, "all" for a purpose that needs no consent, and a few
 -- customers to try things with.
 SET search_path = crm, public;
+-- Their storage duration, as demo/protect.sql says it; what is about to end would end between the two counts.
+CREATE TEMPORARY TABLE lives (purpose text, since timestamptz);
+INSERT INTO lives VALUES ('all', now() - interval '18 months'), ('analytics', now() - interval '18 months'),
+    ('marketing', now() - interval '3 months');
+DELETE FROM interactions i USING lives l
+ WHERE i.occurred_at BETWEEN l.since - interval '1 day' AND l.since + interval '1 day';
 WITH permitted AS MATERIALIZED (
     SELECT 'all' AS purpose, id FROM customers
     UNION ALL
@@ -15,7 +21,8 @@ WITH permitted AS MATERIALIZED (
     UNION ALL
     SELECT purpose, 'email_addresses', count(*) FROM permitted p JOIN email_addresses t ON t.customer_id = p.id GROUP BY 1
     UNION ALL
-    SELECT purpose, 'interactions', count(*) FROM permitted p JOIN interactions t ON t.customer_id = p.id GROUP BY 1
+    SELECT p.purpose, 'interactions', count(*) FROM permitted p JOIN interactions t ON t.customer_id = p.id
+      JOIN lives l ON l.purpose = split_part(p.purpose, '.', 1) AND t.occurred_at > l.since GROUP BY 1
     UNION ALL
     SELECT purpose, 'orders', count(*) FROM permitted p JOIN orders t ON t.customer_id = p.id GROUP BY 1
     UNION ALL
