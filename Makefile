@@ -20,7 +20,7 @@ SOURCE_HEADERS = $(wildcard src/*.h src/*/*.h)
 SQL_PARTS = $(addprefix src/sql/, prelude.sql types.sql subject_set.sql catalog.sql ledger.sql retention_tables.sql \
 	audit_tables.sql audit_event.sql guard.sql verb.sql purpose.sql protect.sql subject.sql consent.sql basis.sql \
 	confirm.sql import.sql own_statement.sql retain.sql hold.sql expiry.sql masks.sql erase.sql retention_run.sql \
-	unneeded.sql eraser.sql erase_rows.sql erase_subject.sql audit.sql audit_proof.sql operate.sql utility.sql \
+	unneeded.sql eraser.sql subject_rows.sql erase_subject.sql audit.sql audit_proof.sql operate.sql utility.sql \
 	statement.sql explain.sql coverage.sql views.sql privileges.sql)
 
 PG_CPPFLAGS = -I$(srcdir)/src -DPRIVACY_GUARD_VERSION='"$(EXTVERSION)"'

@@ -154,7 +154,7 @@ SELECT privacy_guard.retain('calls', '1 year', 'day', effective_from => now());
 SELECT * FROM privacy_guard.run_retention('calls');
 SELECT tableoid::regclass, * FROM calls;
 SELECT relid FROM pg_partition_tree('calls') WHERE isleaf ORDER BY relid::text;
--- Detached, it is guarded no more.
+-- Detached, it stays guarded.
 SET ROLE regress_erase_owner;
 CREATE TABLE calls_2018 PARTITION OF calls FOR VALUES FROM ('2018-01-01') TO ('2019-01-01');
 RESET ROLE;

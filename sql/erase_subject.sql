@@ -254,6 +254,11 @@ ALTER FUNCTION regress_e.nothing() OWNER TO regress_e_owner;
 CREATE TRIGGER nothing AFTER DELETE ON note FOR EACH ROW EXECUTE FUNCTION regress_e.nothing();
 SELECT * FROM pg_temp.app('INSERT INTO note VALUES (61)', 'INSERT INTO customer VALUES (61)');
 SELECT * FROM pg_temp.tables(pg_temp.erase('61'));
+-- What a trigger names as its table need not exist
+CREATE OR REPLACE FUNCTION regress_e.nothing() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'no' USING SCHEMA = 'nowhere', TABLE = 'nobody'; END $$;
+ALTER TABLE note OWNER TO regress_e_owner;
+SELECT * FROM pg_temp.tables(pg_temp.erase('61'));
 SELECT privacy_guard.unprotect('note');
 
 -- Anonymised where the table's storage duration ends so

@@ -75,7 +75,7 @@ BEGIN
 END $$;
 CREATE FUNCTION pg_temp.due() RETURNS text LANGUAGE sql AS
 $$ SELECT pg_temp.step(format('unneeded_batch(%L, 10)', 'public.regress_person')) $$;
-SELECT pg_temp.step(format('unneeded_at(%L)', 'public.regress_person'));
+SELECT pg_temp.step(format('unneeded_at(%L)', 'public.regress_person')), pg_temp.step('retention_due_at()');
 SELECT * FROM pg_temp.pass(2);
 SELECT * FROM pg_temp.pass(1000);
 SELECT pg_temp.due();
@@ -113,6 +113,11 @@ SELECT pg_temp.step(format('unneeded_done(%L, %L)', 'public.regress_person', '{3
 SELECT string_agg(s.key, ' ' ORDER BY s.key) FROM privacy_guard.unneeded_since u JOIN privacy_guard.subject_state s USING (subject);
 SELECT * FROM pg_temp.pass(1000);
 SELECT pg_temp.due();
+-- A failure is over when nothing is left to do
+SELECT pg_temp.step(format('retention_failed(%L, %L, %L)', task, 'public.regress_person', '55P03')) FROM unnest('{unneeded,rows}'::text[]) task;
+SELECT failures, last_error FROM privacy_guard.retention_state WHERE relation = 'regress_person'::regclass;
+SELECT rows FROM privacy_guard.run_retention('regress_person');
+SELECT failures, last_error FROM privacy_guard.retention_state WHERE relation = 'regress_person'::regclass;
 -- And a table that is not guarded any more is forgotten
 SELECT privacy_guard.unprotect('regress_person');
 SELECT count(*) FROM privacy_guard.unneeded_since WHERE relation = 'regress_person'::regclass;
@@ -137,7 +142,7 @@ CREATE TABLE claims (person bigint REFERENCES people, what text);
 INSERT INTO people SELECT i, 'p' || i || '@example.com', '2020-01-01' FROM generate_series(1, 7) i;
 INSERT INTO orders SELECT i, 1 + i % 7, '2020-01-01' FROM generate_series(1, 14) i;
 INSERT INTO lines SELECT 1 + i % 14, 'line', '2020-01-01' FROM generate_series(1, 28) i;
-INSERT INTO meetings VALUES (1, 2, '2020-01-01'), (2, 1, NULL), (2, 5, '2020-01-01'), (2, 6, '2020-01-01');
+INSERT INTO meetings VALUES (1, 2, '500000-01-01'), (2, 1, NULL), (2, 5, '2020-01-01'), (2, 6, '2020-01-01');
 INSERT INTO leads SELECT i || '@example.com', 'name ' || i, '2020-01-01' FROM generate_series(1, 2) i;
 CREATE INDEX ON meetings (guest);
 RESET ROLE;
@@ -152,7 +157,7 @@ SELECT privacy_guard.protect('leads', 'mail', subject_category => 'unneeded_lead
 SELECT privacy_guard.permit(t, p) FROM unnest('{people,orders,lines,meetings,leads}'::regclass[]) t, unnest('{unneeded_mail,unneeded_care}'::text[]) p;
 SELECT privacy_guard.retain(t, NULL, c, effective_from => now(), erase_unneeded_after => '1 second')
   FROM (VALUES ('people', 'seen'), ('orders', NULL), ('lines', 'placed'), ('meetings', 'day')) v (t, c);
-SELECT privacy_guard.retain('leads', NULL, 'came', action => 'anonymise', masks => '{"name": "redact"}', effective_from => now(), erase_unneeded_after => '1 second');
+SELECT privacy_guard.retain('leads', NULL, NULL, action => 'anonymise', masks => '{"name": "redact"}', effective_from => now(), erase_unneeded_after => '1 second');
 GRANT privacy_guard_auditor TO CURRENT_USER;
 GRANT privacy_guard_break_glass TO CURRENT_USER;
 SELECT privacy_guard.break_glass('looking at what is left', '1 hour') IS NOT NULL;

@@ -91,9 +91,6 @@ extern bool audit_hold_exists_locked(Oid database);
 /* Where the next message goes, by a look of its own under the ring's lock. */
 extern RingPosition audit_ring_head_of(AuditRing *ring);
 
-/* Where the next message goes, by a look of its own under the ring's lock. */
-extern RingPosition audit_ring_head_of(AuditRing *ring);
-
 /* What is in the ring and not yet durable.  The caller holds its lock. */
 extern uint64 audit_ring_pending(const AuditRing *ring);
 

@@ -4,9 +4,9 @@
  *
  * guard() takes the row's subject key(s), or the foreign key that leads to them, and the row's own
  * consent and the start of its storage duration where the table has such columns.  Its first
- *argument is of type internal, so that SQL cannot call it: neither to ask about somebody's consent
- *nor as a decoy for the verifier.  What it is allowed to show was frozen in the frame of the
- *execution.
+ * argument is of type internal, so that SQL cannot call it: neither to ask about somebody's consent
+ * nor as a decoy for the verifier.  What it is allowed to show was frozen in the frame of the
+ * execution.
  *
  * It is declared leakproof: no path below raises an error that depends on a protected value.
  */
@@ -181,14 +181,11 @@ call_permits(FunctionCallInfo fcinfo, Judge *judge)
 static TimestampTz
 start_time(const Judge *judge, Datum start)
 {
-	DateADT date;
+	int overflow; /* what a timestamp cannot hold becomes infinite */
 
 	if (!judge->entry->start_is_date)
 		return DatumGetTimestampTz(start);
-	date = DatumGetDateADT(start);
-	if (DATE_NOT_FINITE(date))
-		return DATE_IS_NOEND(date) ? DT_NOEND : DT_NOBEGIN;
-	return (TimestampTz) date * USECS_PER_DAY;
+	return date2timestamp_opt_overflow(DatumGetDateADT(start), &overflow);
 }
 
 static void

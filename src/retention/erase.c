@@ -3,8 +3,8 @@
  *		One batch of an erasure: a statement of ours on one table, and what it erased.
  *
  * Whose rows they were, and when their storage durations began, the guard tells.  The plan is kept
- *for the batches that follow, under a name that the caller gives to the run: to make the statement
- *and to plan it takes as long as to erase hundreds of rows.
+ * for the batches that follow, under a name that the caller gives to the run: to make the statement
+ * and to plan it takes as long as to erase hundreds of rows.
  *
  * Copyright (c) 2026, privacy_guard contributors
  */
@@ -24,6 +24,7 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
+#include "policy/hold.h"
 #include "policy/policy.h"
 #include "policy/verb.h"
 #include "retention/own_statement.h"
@@ -162,9 +163,11 @@ not_ready(TupleDesc desc, bool gone)
 	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
 }
 
+/* What masks overwrite is erased, too, and no trigger asks about that. */
 static void
 run(OwnStatement *own, Oid guarded, Oid member, OwnCall *call)
 {
+	hold_lock(guarded);
 	call->take = check_count;
 	call->arg = own;
 	own->erases = guarded;
@@ -218,6 +221,8 @@ erase_batch(PG_FUNCTION_ARGS)
 		                                          call.n_args, call.types));
 	guc_level = NewGUCNestLevel();
 	(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+	                         true, 0, false);
+	(void) set_config_option("enable_tidscan", "on", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
 	                         true, 0, false);
 	run(own, guarded, member, &call);
 	AtEOXact_GUC(true, guc_level);

@@ -173,12 +173,14 @@ prepare(const char *sql, int n_args, Oid *types)
 	return plan;
 }
 
-/* Also in a CTE. */
+/* Also in a CTE.  A kept plan that could not be made anew has lost its queries: it may. */
 static bool
 changes_rows(CachedPlanSource *source)
 {
 	ListCell *cell;
 
+	if (source->query_list == NIL)
+		return true;
 	foreach (cell, source->query_list)
 	{
 		Query *query = lfirst_node(Query, cell);

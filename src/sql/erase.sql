@@ -49,6 +49,7 @@ CREATE TABLE privacy_guard.retention_state (
     last_finished timestamptz,
     last_error text,
     last_sqlstate text,
+    failed_task text,
     failures integer NOT NULL DEFAULT 0,
     next_attempt timestamptz NOT NULL DEFAULT '-infinity',
     rows_total bigint NOT NULL DEFAULT 0,
@@ -56,6 +57,7 @@ CREATE TABLE privacy_guard.retention_state (
     blocked bigint NOT NULL DEFAULT 0,
     blocked_by text);
 COMMENT ON TABLE privacy_guard.retention_state IS 'How erasing goes, by guarded table: what retention_status shows.';
+COMMENT ON COLUMN privacy_guard.retention_state.failed_task IS 'The task of retention_work() that failed last; its next success ends the failure.';
 COMMENT ON COLUMN privacy_guard.retention_state.blocked IS 'Rows due at the last run that others depend on, or whose erasure would run somebody''s code as superuser.';
 
 -- ---- what stands in the way ----
@@ -175,7 +177,7 @@ CREATE FUNCTION privacy_guard_internal.erase_assignments(
     SELECT string_agg(format('%I = %s', a.name, a.value), ', ') FROM (
         SELECT m.key, privacy_guard_internal.mask_expression(guarded.relation, m.key::name, m.value, action)
           FROM jsonb_each_text(coalesce(masks, '{}')) m
-         WHERE m.key <> ALL (guarded.subject_columns::text[]) AND m.key <> guarded.retention_start
+         WHERE m.key <> ALL (guarded.subject_columns::text[]) AND m.key IS DISTINCT FROM guarded.retention_start::text
         UNION ALL
         SELECT c, 'NULL' FROM unnest(guarded.subject_columns || guarded.subject_via) c
          WHERE action = 'anonymise' AND c IS NOT NULL

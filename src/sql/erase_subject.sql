@@ -140,7 +140,7 @@ CREATE FUNCTION privacy_guard_internal.physical_remains(relation regclass DEFAUL
 BEGIN
     PERFORM privacy_guard_internal.require_reader();
     IF relation IS NOT NULL THEN
-        PERFORM privacy_guard_internal.require_guarded(privacy_guard_internal.guarded_root(relation));
+        PERFORM privacy_guard_internal.require_guarded(coalesce(privacy_guard_internal.guarded_root(relation), relation));
     END IF;
     RETURN QUERY SELECT * FROM privacy_guard_internal.remains_in_tables(relation);
     RETURN QUERY SELECT * FROM privacy_guard_internal.remains_in_cluster();
@@ -213,7 +213,7 @@ BEGIN
     PERFORM privacy_guard_internal.await_writers(relations);
     PERFORM privacy_guard_internal.make_constraints_immediate();
     outcome := jsonb_build_object('erasure', erasure.erasure_id,
-        'tables', privacy_guard_internal.erase_rows(state, category, relations));
+        'tables', privacy_guard_internal.erase_subject_rows(state, category, relations));
     SELECT coalesce(sum((t ->> 'deleted')::bigint + (t ->> 'anonymised')::bigint + (t ->> 'severed')::bigint), 0),
            coalesce(bool_or((k.n)::bigint > 0), false) INTO rows, kept
       FROM jsonb_array_elements(outcome -> 'tables') t
@@ -312,7 +312,7 @@ COMMENT ON FUNCTION privacy_guard_internal.retry_erasure(privacy_guard.erasure) 
     'Erases what is no longer kept.';
 
 -- One at a time, for each locks its tables' rows; a failure must not stand in the way of the others.
-CREATE FUNCTION privacy_guard_internal.retry_erasures(batch bigint) RETURNS bigint
+CREATE FUNCTION privacy_guard_internal.retry_next_erasure() RETURNS boolean
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     erasure privacy_guard.erasure;
@@ -322,7 +322,7 @@ BEGIN
      WHERE e.status = 'kept' AND e.next_attempt <= clock_timestamp()
      ORDER BY e.next_attempt LIMIT 1 FOR UPDATE SKIP LOCKED;
     IF NOT FOUND THEN
-        RETURN 0;
+        RETURN false;
     END IF;
     BEGIN
         PERFORM privacy_guard_internal.retry_erasure(erasure);
@@ -333,15 +333,15 @@ BEGIN
                next_attempt = clock_timestamp() + least(interval '1 day', interval '1 minute' * 2 ^ least(e.attempts, 12))
          WHERE e.erasure_id = erasure.erasure_id;
     END;
-    RETURN batch;
+    RETURN true;
 END $$;
-COMMENT ON FUNCTION privacy_guard_internal.retry_erasures(bigint) IS
-    'Tries the next erasure again that was kept back and is due; 0 when none is, otherwise batch. What fails is put off, with its SQLSTATE.';
+COMMENT ON FUNCTION privacy_guard_internal.retry_next_erasure() IS
+    'Tries the next erasure again that was kept back and is due; false when none is. What fails is put off, with its SQLSTATE.';
 
 CREATE FUNCTION privacy_guard_internal.erasures_at() RETURNS timestamptz
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
 $$ SELECT min(e.next_attempt) FROM privacy_guard.erasure e WHERE e.status = 'kept' $$;
-COMMENT ON FUNCTION privacy_guard_internal.erasures_at() IS 'When retry_erasures() has something to do; null for never.';
+COMMENT ON FUNCTION privacy_guard_internal.erasures_at() IS 'When retry_next_erasure() has something to do; null for never.';
 
 CREATE FUNCTION privacy_guard_internal.proofs_end_at() RETURNS timestamptz
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS

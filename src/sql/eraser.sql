@@ -28,7 +28,7 @@ COMMENT ON FUNCTION privacy_guard_internal.eraser_progress() IS 'What the eraser
 
 -- A verb, so that the library's functions stay the owner's.
 CREATE FUNCTION privacy_guard_internal.read_retention_progress()
-    RETURNS TABLE (pid integer, database name, relation regclass, task text, phase text, rows_done bigint,
+    RETURNS TABLE (pid integer, database name, table_name regclass, task text, phase text, rows_done bigint,
                    batches bigint, rows_per_second numeric, task_started timestamptz, run_rows bigint,
                    run_started timestamptz)
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

@@ -52,12 +52,6 @@ END $$;
 COMMENT ON FUNCTION privacy_guard_internal.policy_at(text, timestamptz) IS
     'The rows of a policy table now (NULL) or at a time past, from privacy_guard.policy_history.';
 
-CREATE FUNCTION privacy_guard_internal.guarded_root(relation regclass) RETURNS regclass
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT coalesce((SELECT c.root FROM privacy_guard.guarded_child c WHERE c.relation = guarded_root.relation),
-                    guarded_root.relation) $$;
-COMMENT ON FUNCTION privacy_guard_internal.guarded_root(regclass) IS 'The guarded table whose rules a partition or child follows.';
-
 CREATE FUNCTION privacy_guard_internal.explain_entitlement(role regrole, purpose text, at timestamptz)
     RETURNS SETOF privacy_guard_internal.explanation
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$

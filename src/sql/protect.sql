@@ -38,6 +38,17 @@ END $$;
 COMMENT ON FUNCTION privacy_guard_internal.key_type(regclass, name) IS
     'The type of key that a subject column holds: bigint, uuid or text. Errors: 42703, 42804.';
 
+CREATE FUNCTION privacy_guard_internal.via_reference(child regclass, via name, OUT parent regclass, OUT parent_column name)
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT c.confrelid, p.attname
+      FROM pg_constraint c JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
+      JOIN pg_attribute p ON p.attrelid = c.confrelid AND p.attnum = c.confkey[1]
+     WHERE c.conrelid = via_reference.child AND c.contype = 'f' AND c.convalidated
+       AND cardinality(c.conkey) = 1 AND a.attname = via_reference.via
+     ORDER BY c.oid LIMIT 1 $$;
+COMMENT ON FUNCTION privacy_guard_internal.via_reference(regclass, name) IS
+    'What a foreign-key column references, as src/policy/foreign_key.c has it; null where it is none.';
+
 CREATE FUNCTION privacy_guard_internal.via_parent(child regclass, via name, missing_ok boolean DEFAULT false)
     RETURNS regclass
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -45,12 +56,8 @@ DECLARE
     parent regclass;
 BEGIN
     PERFORM privacy_guard_internal.column_type(child, via);
-    SELECT c.confrelid INTO parent
-      FROM pg_constraint c JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
-     WHERE c.conrelid = child AND c.contype = 'f' AND c.convalidated
-       AND cardinality(c.conkey) = 1 AND a.attname = via
-     ORDER BY c.oid LIMIT 1;
-    IF NOT FOUND AND NOT missing_ok THEN
+    SELECT r.parent INTO parent FROM privacy_guard_internal.via_reference(child, via) r;
+    IF parent IS NULL AND NOT missing_ok THEN
         RAISE EXCEPTION 'column "%" of table % is not a validated foreign key of one column', via, child
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'subject_via needs a foreign key that references the guarded table which knows the data subject.';

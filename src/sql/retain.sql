@@ -36,7 +36,7 @@ COMMENT ON FUNCTION privacy_guard_internal.has_ended(regclass, name) IS
 CREATE FUNCTION privacy_guard_internal.count_rows(relation regclass, condition text, VARIADIC arguments text[] DEFAULT '{}')
     RETURNS bigint LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     SELECT privacy_guard_internal.run_as_owner(relation,
-        format('SELECT to_jsonb(count(*)) FROM %s WHERE %s', relation, condition), VARIADIC arguments)::bigint $$;
+        format('SELECT to_jsonb(count(*)) FROM %s t WHERE %s', relation, condition), VARIADIC arguments)::bigint $$;
 COMMENT ON FUNCTION privacy_guard_internal.count_rows(regclass, text, text[]) IS
     'How many rows of a guarded table meet a condition, past the guard. Only from within a verb.';
 
@@ -204,28 +204,6 @@ CREATE FUNCTION privacy_guard_internal.start_is_indexed(relation regclass, since
 COMMENT ON FUNCTION privacy_guard_internal.start_is_indexed(regclass, name) IS
     'Whether rows can be found by their start, in the table and each partition or child.';
 
-CREATE FUNCTION privacy_guard_internal.is_about(relation regclass) RETURNS text
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    guarded privacy_guard.guarded_table := privacy_guard_internal.require_guarded(relation);
-    parent regclass;
-BEGIN
-    IF guarded.subject_via IS NULL THEN
-        RETURN (SELECT '(' || string_agg(format('%I::text = ANY ($2::text[])', c), ' OR ') || ')'
-                  FROM unnest(guarded.subject_columns) c);
-    END IF;
-    parent := privacy_guard_internal.via_parent(relation, guarded.subject_via);
-    RETURN (SELECT format('%I IN (SELECT %I FROM %s WHERE %s)', guarded.subject_via, a.attname, parent,
-                          privacy_guard_internal.is_about(parent))
-              FROM pg_constraint c JOIN pg_attribute k ON k.attrelid = c.conrelid AND k.attnum = c.conkey[1]
-              JOIN pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = c.confkey[1]
-             WHERE c.conrelid = is_about.relation AND c.confrelid = parent AND c.contype = 'f'
-               AND cardinality(c.conkey) = 1 AND k.attname = guarded.subject_via
-             ORDER BY c.oid LIMIT 1);
-END $$;
-COMMENT ON FUNCTION privacy_guard_internal.is_about(regclass) IS
-    'The condition, for its owner''s statements, that a row of a guarded table is about one of the subjects whose keys are in $2 (a text, an array of them).';
-
 -- A table through which others reach their subjects may belong to somebody else.
 CREATE FUNCTION privacy_guard_internal.count_about(relation regclass, condition text, cutoff timestamptz, keys text[])
     RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -233,8 +211,8 @@ BEGIN
     IF cardinality(keys) = 0 THEN
         RETURN 0;
     END IF;
-    RETURN privacy_guard_internal.count_rows(relation, condition || ' AND ' || privacy_guard_internal.is_about(relation),
-                                             cutoff::text, keys::text);
+    RETURN privacy_guard_internal.count_rows(relation, format('%s AND (%s)', condition,
+        privacy_guard_internal.about_subjects(privacy_guard_internal.require_guarded(relation), 't', '$2')), cutoff::text, keys::text);
 EXCEPTION WHEN insufficient_privilege THEN
     RETURN NULL;
 END $$;
@@ -373,7 +351,8 @@ BEGIN
         PERFORM privacy_guard_internal.require_purpose(retain.purpose);
         PERFORM FROM privacy_guard.purpose p WHERE p.path = retain.purpose FOR KEY SHARE;
     END IF;
-    SELECT * INTO guarded FROM privacy_guard.guarded_table g WHERE g.relation = retain.relation FOR UPDATE;
+    PERFORM FROM privacy_guard.guarded_table g WHERE g.relation = retain.relation FOR UPDATE;
+    guarded := privacy_guard_internal.require_guarded(retain.relation);
     IF num_nonnulls(retain.period, retain.since) > 0 THEN
         PERFORM privacy_guard_internal.require_start(retain.relation, retain.since);
         IF guarded.retention_start <> retain.since
@@ -424,9 +403,10 @@ CALL privacy_guard_internal.publish('retain', 'steward');
 CREATE FUNCTION privacy_guard_internal.unretain(relation regclass, purpose text DEFAULT NULL) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    guarded privacy_guard.guarded_table := privacy_guard_internal.require_guarded(relation);
+    guarded privacy_guard.guarded_table;
 BEGIN
     PERFORM FROM privacy_guard.guarded_table g WHERE g.relation = unretain.relation FOR UPDATE;
+    guarded := privacy_guard_internal.require_guarded(relation);
     DELETE FROM privacy_guard.retention r
      WHERE r.relation = unretain.relation AND r.purpose IS NOT DISTINCT FROM unretain.purpose;
     IF NOT FOUND THEN

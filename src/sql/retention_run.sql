@@ -90,6 +90,14 @@ END $$;
 COMMENT ON FUNCTION privacy_guard_internal.say_receipt(privacy_guard.retention_run, boolean) IS
     'Puts on record what a run has erased.';
 
+CREATE FUNCTION privacy_guard_internal.note_success(relation regclass, task text) RETURNS void
+    LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    UPDATE privacy_guard.retention_state s
+       SET failures = 0, failed_task = NULL, last_error = NULL, last_sqlstate = NULL, next_attempt = '-infinity'
+     WHERE s.relation = note_success.relation AND s.failed_task = note_success.task $$;
+COMMENT ON FUNCTION privacy_guard_internal.note_success(regclass, text) IS
+    'A task of retention_work() has come to its end: no failure of it is left.';
+
 CREATE FUNCTION privacy_guard_internal.finish_run(run privacy_guard.retention_run, interrupted boolean) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -101,11 +109,13 @@ BEGIN
      WHERE r.relation = run.relation AND r.cause = run.cause AND r.finished_at IS NOT NULL;
     UPDATE privacy_guard.retention_run r SET finished_at = clock_timestamp() WHERE r.run_id = run.run_id;
     UPDATE privacy_guard.retention_state s
-       SET last_finished = clock_timestamp(), rows_total = s.rows_total + run.rows, failures = 0, last_error = NULL,
-           last_sqlstate = NULL, next_attempt = '-infinity',
+       SET last_finished = clock_timestamp(), rows_total = s.rows_total + run.rows,
            rows_per_second = CASE WHEN interrupted OR run.rows = 0 THEN s.rows_per_second ELSE run.rows
                / greatest(extract(epoch FROM coalesce(run.ended_at, clock_timestamp()) - run.started_at), 0.001) END
      WHERE s.relation = run.relation;
+    IF NOT interrupted THEN
+        PERFORM privacy_guard_internal.note_success(run.relation, CASE run.cause WHEN 'expired' THEN 'rows' ELSE run.cause END);
+    END IF;
 END $$;
 COMMENT ON FUNCTION privacy_guard_internal.finish_run(privacy_guard.retention_run, boolean) IS
     'Says the receipt of a run, and forgets its batches.';
@@ -228,6 +238,7 @@ DECLARE
     run privacy_guard.retention_run;
     checked record;
     step record;
+    began timestamptz := clock_timestamp();
 BEGIN
     rows := 0;
     done := true;
@@ -248,20 +259,24 @@ BEGIN
         done := checked.done;
         action := run.action;
         IF NOT checked.goes_on THEN
+            PERFORM privacy_guard_internal.note_success(relation, 'rows') WHERE done;
             RETURN;
         END IF;
     END IF;
     LOOP
         step := privacy_guard_internal.advance_run(run, guarded, batch_size);
         run := step.run;
-        EXIT WHEN (step.erased).picked > 0 OR run.ended_at IS NOT NULL;
+        -- Members without due rows may be many; how far it is must be kept before the time of the step is over.
+        EXIT WHEN (step.erased).picked > 0 OR run.ended_at IS NOT NULL OR clock_timestamp() > began + interval '1 second';
     END LOOP;
     rows := (step.erased).rows;
     IF run.ended_at IS NOT NULL THEN
         PERFORM privacy_guard_internal.note_blocked(guarded, run, NULL);
     END IF;
     done := run.ended_at IS NOT NULL AND run.batches = 0 AND rows = 0;
-    IF NOT done THEN
+    IF done THEN
+        PERFORM privacy_guard_internal.note_success(relation, 'rows');
+    ELSE
         run.batches := run.batches + 1;
         PERFORM privacy_guard_internal.note_batch(run, step.erased);
     END IF;
@@ -281,16 +296,19 @@ BEGIN
         RETURN false;
     END IF;
     INSERT INTO privacy_guard.retention_state AS s (relation, blocked, blocked_by)
-    VALUES (run.relation, (privacy_guard_internal.run_as_owner(run.relation, format('SELECT to_jsonb(count(*)) FROM %s t WHERE %s',
-                               run.relation, privacy_guard_internal.due_condition(guarded, run.action, '$1')), run.cutoff::text))::bigint,
+    VALUES (run.relation,
+            CASE WHEN run.cause = 'expired' THEN (privacy_guard_internal.run_as_owner(run.relation, format(
+                'SELECT to_jsonb(count(*)) FROM (SELECT FROM %s t WHERE %s LIMIT 10000) t', run.relation,
+                privacy_guard_internal.due_condition(guarded, run.action, '$1')), run.cutoff::text))::bigint ELSE 0 END,
             format('code that would run as superuser (table %s)', member))
     ON CONFLICT ON CONSTRAINT retention_state_pkey
-    DO UPDATE SET blocked = excluded.blocked, blocked_by = excluded.blocked_by
+    DO UPDATE SET blocked = CASE WHEN run.cause = 'expired' THEN excluded.blocked ELSE s.blocked END,
+                  blocked_by = excluded.blocked_by
      WHERE (s.blocked, s.blocked_by) IS DISTINCT FROM (excluded.blocked, excluded.blocked_by);
     RETURN true;
 END $$;
 COMMENT ON FUNCTION privacy_guard_internal.erase_is_foreign(privacy_guard.guarded_table, privacy_guard.retention_run) IS
-    'Whether erasing would run somebody''s code as superuser; then the rows are reported blocked.';
+    'Whether erasing would run somebody''s code as superuser; then that is reported, with at most 10,000 rows past their duration.';
 
 -- ---- what the eraser calls ----
 
@@ -381,8 +399,8 @@ BEGIN
             rows := privacy_guard_internal.expire_consents(batch_size);
             done := rows < batch_size;
         WHEN 'erasures' THEN
-            rows := privacy_guard_internal.retry_erasures(batch_size);
-            done := rows < batch_size;
+            done := NOT privacy_guard_internal.retry_next_erasure();
+            rows := CASE WHEN done THEN 0 ELSE 1 END;
         WHEN 'proofs' THEN
             rows := privacy_guard_internal.end_proofs(batch_size);
             done := rows < batch_size;
@@ -408,16 +426,17 @@ CREATE FUNCTION privacy_guard_internal.error_text(state text) RETURNS text
         ELSE 'an error of the table, its triggers or expressions' END $$;
 COMMENT ON FUNCTION privacy_guard_internal.error_text(text) IS 'What an SQLSTATE means for erasing, without values.';
 
-CREATE FUNCTION privacy_guard_internal.retention_failed(task text, relation regclass, sqlstate text, message text)
+CREATE FUNCTION privacy_guard_internal.retention_failed(task text, relation regclass, sqlstate text)
     RETURNS void LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     INSERT INTO privacy_guard.retention_state AS s
-        (relation, last_error, last_sqlstate, failures, next_attempt)
-    SELECT relation, privacy_guard_internal.error_text(sqlstate), sqlstate, 1, clock_timestamp() + interval '5 seconds'
+        (relation, last_error, last_sqlstate, failed_task, failures, next_attempt)
+    SELECT relation, privacy_guard_internal.error_text(sqlstate), sqlstate, task, 1, clock_timestamp() + interval '5 seconds'
      WHERE relation IS NOT NULL
     ON CONFLICT ON CONSTRAINT retention_state_pkey DO UPDATE
-       SET last_error = excluded.last_error, last_sqlstate = excluded.last_sqlstate, failures = s.failures + 1,
+       SET last_error = excluded.last_error, last_sqlstate = excluded.last_sqlstate, failed_task = excluded.failed_task,
+           failures = s.failures + 1,
            next_attempt = clock_timestamp() + least(interval '5 seconds' * 2 ^ least(s.failures, 10), interval '1 hour') $$;
-COMMENT ON FUNCTION privacy_guard_internal.retention_failed(text, regclass, text, text) IS
+COMMENT ON FUNCTION privacy_guard_internal.retention_failed(text, regclass, text) IS
     'Notes that a step failed; the next attempt comes later each time, at most after an hour.';
 
 CREATE FUNCTION privacy_guard_internal.next_end(guarded privacy_guard.guarded_table) RETURNS timestamptz
@@ -448,8 +467,7 @@ CREATE FUNCTION privacy_guard_internal.retention_due_at() RETURNS timestamptz
         SELECT min(greatest(least(privacy_guard_internal.next_end(g), privacy_guard_internal.unneeded_at(g.relation)),
                             s.next_attempt))
           FROM privacy_guard.guarded_table g LEFT JOIN privacy_guard.retention_state s USING (relation)
-         WHERE g.retention_start IS NOT NULL
-           AND EXISTS (SELECT FROM pg_class c WHERE c.oid = g.relation)
+         WHERE EXISTS (SELECT FROM pg_class c WHERE c.oid = g.relation)
            AND EXISTS (SELECT FROM privacy_guard.retention r WHERE r.relation = g.relation)))
      WHERE privacy_guard_internal.may_erase() $$;
 COMMENT ON FUNCTION privacy_guard_internal.retention_due_at() IS

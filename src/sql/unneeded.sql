@@ -119,13 +119,13 @@ END $$;
 COMMENT ON FUNCTION privacy_guard_internal.unneeded_batch(regclass, integer) IS
     'The keys of at most so many data subjects whose rows are due because no purpose has needed them for erase_unneeded_after, nor does now, nor before the end of the transaction. Not those under a restriction. Empty: none at the moment. Rows are due whoever else they are about: the guard shows none that one of its subjects hides.';
 
-CREATE FUNCTION privacy_guard_internal.subject_numbers(relation regclass, keys text[]) RETURNS bigint[]
+CREATE FUNCTION privacy_guard_internal.numbers_of_keys(relation regclass, keys text[]) RETURNS bigint[]
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     category privacy_guard.subject_category;
 BEGIN
     SELECT c.* INTO STRICT category FROM privacy_guard.guarded_table g
-      JOIN privacy_guard.subject_category c USING (category_id) WHERE g.relation = subject_numbers.relation;
+      JOIN privacy_guard.subject_category c USING (category_id) WHERE g.relation = numbers_of_keys.relation;
     IF category.key_type = 'bigint'::regtype THEN
         RETURN ARRAY(SELECT s.subject FROM privacy_guard.subject_state s
                       WHERE s.category_id = category.category_id AND s.key_int = ANY (keys::bigint[]));
@@ -133,14 +133,14 @@ BEGIN
     RETURN ARRAY(SELECT s.subject FROM privacy_guard.subject_state s
                   WHERE s.category_id = category.category_id AND s.key_int IS NULL AND s.key = ANY (keys));
 END $$;
-COMMENT ON FUNCTION privacy_guard_internal.subject_numbers(regclass, text[]) IS
+COMMENT ON FUNCTION privacy_guard_internal.numbers_of_keys(regclass, text[]) IS
     'The numbers of the data subjects of a guarded table that have one, by their keys.';
 
 CREATE FUNCTION privacy_guard_internal.unneeded_done(relation regclass, keys text[]) RETURNS void
     LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     DELETE FROM privacy_guard.unneeded_since u
      WHERE u.relation = unneeded_done.relation
-       AND u.subject = ANY (privacy_guard_internal.subject_numbers(unneeded_done.relation, keys)) $$;
+       AND u.subject = ANY (privacy_guard_internal.numbers_of_keys(unneeded_done.relation, keys)) $$;
 COMMENT ON FUNCTION privacy_guard_internal.unneeded_done(regclass, text[]) IS
     'All rows of these data subjects have been erased from the table. The next pass notes them again: their time begins anew.';
 
@@ -188,7 +188,7 @@ CREATE FUNCTION privacy_guard_internal.unneeded_again(relation regclass, keys te
     LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     UPDATE privacy_guard.unneeded_since u SET next_try = '-infinity'
      WHERE u.relation = unneeded_again.relation
-       AND u.subject = ANY (privacy_guard_internal.subject_numbers(unneeded_again.relation, keys)) $$;
+       AND u.subject = ANY (privacy_guard_internal.numbers_of_keys(unneeded_again.relation, keys)) $$;
 COMMENT ON FUNCTION privacy_guard_internal.unneeded_again(regclass, text[]) IS
     'A batch was too small for all the rows of these data subjects: the next one goes on with them.';
 
@@ -198,8 +198,8 @@ CREATE FUNCTION privacy_guard_internal.about_subjects(guarded privacy_guard.guar
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     key_type regtype := (SELECT c.key_type FROM privacy_guard.subject_category c WHERE c.category_id = guarded.category_id);
+    via record;
     parent privacy_guard.guarded_table;
-    referenced name;
     above text := alias || 'v';
 BEGIN
     IF guarded.subject_via IS NULL THEN
@@ -208,17 +208,10 @@ BEGIN
                     ELSE '%1$s.%2$I = ANY (%3$s::%4$s[])' END, alias, c, keys, key_type), ' OR ')
                   FROM unnest(guarded.subject_columns) c);
     END IF;
-    SELECT * INTO STRICT parent FROM privacy_guard.guarded_table g
-     WHERE g.relation = privacy_guard_internal.via_parent(guarded.relation, guarded.subject_via);
-    SELECT r.attname INTO STRICT referenced
-      FROM pg_constraint c
-      JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
-      JOIN pg_attribute r ON r.attrelid = c.confrelid AND r.attnum = c.confkey[1]
-     WHERE c.conrelid = guarded.relation AND c.contype = 'f' AND cardinality(c.conkey) = 1
-       AND a.attname = guarded.subject_via AND c.confrelid = parent.relation
-     LIMIT 1;
-    RETURN format('%s.%I IN (SELECT %s.%I FROM %s %s WHERE %s)', alias, guarded.subject_via, above, referenced,
-                  parent.relation, above, privacy_guard_internal.about_subjects(parent, above, keys));
+    via := privacy_guard_internal.via_reference(guarded.relation, guarded.subject_via);
+    SELECT * INTO STRICT parent FROM privacy_guard.guarded_table g WHERE g.relation = via.parent;
+    RETURN format('%s.%I IN (SELECT %s.%I FROM %s %s WHERE %s)', alias, guarded.subject_via, above, via.parent_column,
+                  via.parent, above, privacy_guard_internal.about_subjects(parent, above, keys));
 END $$;
 COMMENT ON FUNCTION privacy_guard_internal.about_subjects(privacy_guard.guarded_table, text, text) IS
     'The condition that a row is about one of the data subjects with these keys, an expression of type text[]; also by way of other guarded tables.';
@@ -341,25 +334,6 @@ COMMENT ON FUNCTION privacy_guard_internal.advance_unneeded(
     privacy_guard.retention_run, privacy_guard.guarded_table, text[], bigint) IS
     'Erases rows about these data subjects, at most so many; those of whom rows are left have another turn.';
 
-CREATE FUNCTION privacy_guard_internal.unneeded_is_foreign(run privacy_guard.retention_run) RETURNS boolean
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    event text := CASE run.action WHEN 'delete' THEN 'DELETE' ELSE 'UPDATE' END;
-    member regclass;
-BEGIN
-    SELECT m INTO member FROM unnest(run.members) m WHERE privacy_guard_internal.runs_foreign_code(m, event) LIMIT 1;
-    IF member IS NULL THEN
-        RETURN false;
-    END IF;
-    INSERT INTO privacy_guard.retention_state AS s (relation, blocked_by)
-    VALUES (run.relation, format('code that would run as superuser (table %s)', member))
-    ON CONFLICT ON CONSTRAINT retention_state_pkey DO UPDATE SET blocked_by = excluded.blocked_by
-     WHERE s.blocked_by IS DISTINCT FROM excluded.blocked_by;
-    RETURN true;
-END $$;
-COMMENT ON FUNCTION privacy_guard_internal.unneeded_is_foreign(privacy_guard.retention_run) IS
-    'Whether erasing would run somebody''s code as superuser; then retention_status says so.';
-
 -- The rule is read anew before each batch: one that was changed or removed stops here.
 CREATE FUNCTION privacy_guard_internal.unneeded_step(
     relation regclass, batch_size integer, OUT rows bigint, OUT done boolean, OUT action text)
@@ -393,10 +367,11 @@ BEGIN
         IF privacy_guard_internal.next_sweep(relation) <= clock_timestamp() THEN
             done := privacy_guard_internal.unneeded_sweep(relation, batch_size) < batch_size;
         END IF;
+        PERFORM privacy_guard_internal.note_success(relation, 'unneeded') WHERE done;
         RETURN;
     ELSIF run.run_id IS NULL THEN
         run := privacy_guard_internal.begin_run(guarded, due.retention_id, due.action, due.masks, due.noted_before, 'unneeded');
-        IF privacy_guard_internal.unneeded_is_foreign(run) THEN
+        IF privacy_guard_internal.erase_is_foreign(guarded, run) THEN
             RETURN;
         END IF;
     END IF;

@@ -5,13 +5,13 @@
  * The launcher starts it when something may be due.  It asks for what is to be done, does each task
  * in batches, each in a transaction of its own, and leaves.  What is erased, in which order, and
  * what is on record of it, is decided in src/sql/retention_run.sql.  As long as there are such
- *tasks, it comes each erase_interval, for rows that end soon may be inserted at any time; else it
- *asks when there will be some.
+ * tasks, it comes each erase_interval, for rows that end soon may be inserted at any time; else it
+ * asks when there will be some.
  *
  * It is patient, for nobody waits for it: the rows are out of sight already.  A lock that it does
  * not get soon, and a batch that takes long, are errors.  An error aborts the batch, is noted with
  * the task, which then rests for a while, and the next task is done.  Between batches it leaves
- *when it is terminated, when a command needs the database alone, or when erase_interval becomes 0.
+ * when it is terminated, when a command needs the database alone, or when erase_interval becomes 0.
  *
  * It holds no locks but those of the batch, and keeps nothing that a crash could lose.
  */
@@ -157,22 +157,17 @@ step_look(void)
 	SPI_finish();
 }
 
-/* Call with the task's name and table, and what else is given; the plan is kept for next time. */
+/* Call with the task's name and table, and something else; the plan is kept for next time. */
 static void
-call_for_task(SPIPlanPtr *plan, const char *query, int n, Oid *more_types, Datum *more)
+call_for_task(SPIPlanPtr *plan, const char *query, Oid type, Datum value)
 {
-	Oid types[4] = {TEXTOID, REGCLASSOID};
-	Datum values[4] = {CStringGetTextDatum(task->name), ObjectIdGetDatum(task->relation)};
-	char nulls[4] = {' ', OidIsValid(task->relation) ? ' ' : 'n', ' ', ' '};
+	Oid types[] = {TEXTOID, REGCLASSOID, type};
+	Datum values[] = {CStringGetTextDatum(task->name), ObjectIdGetDatum(task->relation), value};
+	char nulls[] = {' ', OidIsValid(task->relation) ? ' ' : 'n', ' '};
 
-	for (int i = 0; i < n; i++)
-	{
-		types[2 + i] = more_types[i];
-		values[2 + i] = more[i];
-	}
 	if (*plan == NULL)
 	{
-		SPIPlanPtr prepared = SPI_prepare(query, 2 + n, types);
+		SPIPlanPtr prepared = SPI_prepare(query, lengthof(types), types);
 
 		if (prepared == NULL || SPI_keepplan(prepared) != 0)
 			elog(ERROR, "could not prepare what is due");
@@ -186,15 +181,13 @@ static void
 step_batch(void)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid type = INT4OID;
-	Datum size = Int32GetDatum(batch_size);
 	HeapTuple row;
 	bool isnull;
 
 	SPI_connect();
 	call_for_task(&plan,
 	              "SELECT s.rows, s.done FROM privacy_guard_internal.retention_step($1, $2, $3) s",
-	              1, &type, &size);
+	              INT4OID, Int32GetDatum(batch_size));
 	row = SPI_tuptable->vals[0];
 	batch_rows = DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull));
 	if (isnull)
@@ -207,14 +200,10 @@ static void
 step_note_failure(void)
 {
 	static SPIPlanPtr plan = NULL;
-	const WorkerError *error = worker_error();
-	Oid types[] = {TEXTOID, TEXTOID};
-	Datum values[] = {CStringGetTextDatum(unpack_sql_state(error->sqlstate)),
-	                  CStringGetTextDatum(error->message)};
 
 	SPI_connect();
-	call_for_task(&plan, "SELECT privacy_guard_internal.retention_failed($1, $2, $3, $4)", 2, types,
-	              values);
+	call_for_task(&plan, "SELECT privacy_guard_internal.retention_failed($1, $2, $3)", TEXTOID,
+	              CStringGetTextDatum(unpack_sql_state(worker_error()->sqlstate)));
 	SPI_finish();
 }
 

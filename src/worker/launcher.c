@@ -12,7 +12,7 @@
  *
  * It connects to no database, so it is in nobody's way; of the catalogs it can read pg_database. It
  * keeps no lasting state: another one after it finds the workers where they said that they are.
- *After a crash of the server everything is as after a start.
+ * After a crash of the server everything is as after a start.
  */
 #include "postgres.h"
 

@@ -109,16 +109,6 @@ CREATE FUNCTION privacy_guard_internal.is_subject(subject_column name, key_type 
 COMMENT ON FUNCTION privacy_guard_internal.is_subject(name, regtype) IS
     'The condition that a column of a row t names the data subject, with the key as $1.';
 
--- The way from a row to the parent that knows its subject.
-CREATE FUNCTION privacy_guard_internal.via_reference(guarded privacy_guard.guarded_table,
-    OUT parent regclass, OUT parent_column name, OUT parent_type regtype)
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT f.parent, f.parent_columns[1], privacy_guard_internal.column_type(f.parent, f.parent_columns[1])
-      FROM privacy_guard_internal.guarded_references() f
-     WHERE f.child = guarded.relation AND f.child_columns = ARRAY[guarded.subject_via] LIMIT 1 $$;
-COMMENT ON FUNCTION privacy_guard_internal.via_reference(privacy_guard.guarded_table) IS
-    'What the foreign key of subject_via references.';
-
 CREATE FUNCTION privacy_guard_internal.find_statement(
     guarded privacy_guard.guarded_table, key_type regtype, cutoff timestamptz) RETURNS text
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -134,9 +124,10 @@ BEGIN
         source := format('%s t WHERE %s', guarded.relation, (
             SELECT string_agg(privacy_guard_internal.is_subject(c, key_type), ' OR ') FROM unnest(guarded.subject_columns) c));
     ELSE
-        SELECT * INTO via FROM privacy_guard_internal.via_reference(guarded);
+        via := privacy_guard_internal.via_reference(guarded.relation, guarded.subject_via);
         source := format('(SELECT DISTINCT w.key FROM jsonb_array_elements_text($1::jsonb) AS w (key)) p JOIN %s t ON t.%I = p.key::%s',
-                         guarded.relation, guarded.subject_via, via.parent_type);
+                         guarded.relation, guarded.subject_via,
+                         privacy_guard_internal.column_type(via.parent, via.parent_column));
     END IF;
     RETURN format('WITH found AS (SELECT t.tableoid AS part, t.ctid AS place, %s AS by_law, ARRAY[%s]::text[] AS subjects,'
                   ' jsonb_build_object(%s) AS keys FROM %s FOR UPDATE OF t)'
@@ -184,7 +175,7 @@ DECLARE
     obstacles jsonb;
 BEGIN
     IF guarded.subject_via IS NOT NULL THEN
-        SELECT * INTO via FROM privacy_guard_internal.via_reference(guarded);
+        via := privacy_guard_internal.via_reference(guarded.relation, guarded.subject_via);
         -- Through a row that it shares with others, a row is theirs, too.
         sought := coalesce((SELECT jsonb_agg(DISTINCT f.keys -> via.parent_column) FROM unnest(located) f
                              WHERE f.relation = via.parent AND f.others = '{}')::text, '[]');
@@ -282,8 +273,9 @@ BEGIN
     END;
     IF cardinality(rows) = 1 THEN
         blocked := 1;
-        blockers := ARRAY[CASE WHEN table_name <> '' THEN format('%I.%I', schema_name, table_name)::regclass::text
-                               ELSE 'error ' || code END];
+        -- Somebody's trigger may name what does not exist.
+        blockers := ARRAY[coalesce(CASE WHEN schema_name <> '' AND table_name <> ''
+                                        THEN to_regclass(format('%I.%I', schema_name, table_name))::text END, 'error ' || code)];
         RETURN;
     END IF;
     -- No loop over one query: an open cursor would count what is read here.
@@ -383,7 +375,7 @@ COMMENT ON FUNCTION privacy_guard_internal.erase_from_table(
     privacy_guard.guarded_table, text, privacy_guard_internal.found_row[]) IS
     'Does to the found rows of one table what was decided about each, and says how many they were.';
 
-CREATE FUNCTION privacy_guard_internal.erase_rows_once(
+CREATE FUNCTION privacy_guard_internal.erase_subject_rows_once(
     state privacy_guard.subject_state, category privacy_guard.subject_category, relations regclass[]) RETURNS SETOF jsonb
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -402,13 +394,13 @@ BEGIN
         RETURN NEXT privacy_guard_internal.erase_from_table(guarded, state.key, rows);
     END LOOP;
 END $$;
-COMMENT ON FUNCTION privacy_guard_internal.erase_rows_once(
+COMMENT ON FUNCTION privacy_guard_internal.erase_subject_rows_once(
     privacy_guard.subject_state, privacy_guard.subject_category, regclass[]) IS
     'Finds the rows of a data subject from parents to children, and erases them from children to parents.';
 
 -- Triggers of the tables may move rows, or make new ones, while others are erased: so it is done until nothing is left to
 -- do. What they make for ever is reported as blocked.
-CREATE FUNCTION privacy_guard_internal.erase_rows(
+CREATE FUNCTION privacy_guard_internal.erase_subject_rows(
     state privacy_guard.subject_state, category privacy_guard.subject_category, relations regclass[]) RETURNS jsonb
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -417,7 +409,7 @@ DECLARE
     progress bigint;
 BEGIN
     FOR attempt IN 1 .. 5 LOOP
-        SELECT coalesce(jsonb_agg(t), '[]') INTO pass FROM privacy_guard_internal.erase_rows_once(state, category, relations) t;
+        SELECT coalesce(jsonb_agg(t), '[]') INTO pass FROM privacy_guard_internal.erase_subject_rows_once(state, category, relations) t;
         SELECT coalesce(sum((t ->> 'deleted')::bigint + (t ->> 'anonymised')::bigint + (t ->> 'severed')::bigint), 0)
           INTO progress FROM jsonb_array_elements(pass) t;
         passes := passes || jsonb_build_array(pass);
@@ -436,6 +428,6 @@ BEGIN
                SELECT t, (t ->> 'deleted')::bigint + (t ->> 'anonymised')::bigint + (t ->> 'severed')::bigint AS made
                  FROM jsonb_array_elements(pass) t WHERE t ->> 'relation' = w.relation) l ON true);
 END $$;
-COMMENT ON FUNCTION privacy_guard_internal.erase_rows(
+COMMENT ON FUNCTION privacy_guard_internal.erase_subject_rows(
     privacy_guard.subject_state, privacy_guard.subject_category, regclass[]) IS
     'Erases the rows of a data subject from guarded tables; for each table what became of them and what is kept why.';
