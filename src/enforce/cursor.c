@@ -175,7 +175,7 @@ has_expired(const Reading *reading)
 	if (reading->exempt || relation == NULL || policy_monitors(relation->table, reading->role))
 		return false;
 	rule = policy_rule(relation->table, policy_purpose(reading->purpose));
-	return frame_cutoff(relation->table, rule, GetCurrentTimestamp(), &cutoff) &&
+	return frame_cutoff(rule, relation->table->start_is_date, GetCurrentTimestamp(), &cutoff) &&
 	       reading->oldest_start <= cutoff;
 }
 

@@ -34,7 +34,7 @@ static Frame *open_frames = NULL;
 static Frame *current = NULL;
 
 static void check_table(Frame *frame, FrameTable *entry);
-static void set_cutoff(Frame *frame, FrameTable *entry, const Rule *rule);
+static void set_first_cutoff(Frame *frame, FrameTable *entry);
 static void refuse_standby(const FrameTable *entry);
 
 /* ---- what is allowed ---- */
@@ -125,6 +125,7 @@ frame_create(QueryDesc *query)
 	frame->now = GetCurrentTimestamp();
 	frame->judged_until = DT_NOEND;
 	frame->pin = policy_pin();
+	frame->policy = policy_number();
 	callback->func = frame_forget;
 	callback->arg = frame;
 	MemoryContextRegisterResetCallback(context, callback);
@@ -179,7 +180,7 @@ frame_prepare(const FrameRequest *request)
 		FrameTable *entry = &frame->tables[frame->n_tables++];
 
 		entry->table = lfirst(cell);
-		entry->start_is_date = policy_guarded(entry->table->relid)->start_is_date;
+		entry->start_is_date = entry->table->start_is_date;
 		entry->oldest_start = PG_INT64_MAX;
 		entry->is_read = list_member_ptr(read, entry->table);
 		entry->is_changed = list_member_ptr(changed, entry->table);
@@ -280,34 +281,53 @@ check_table(Frame *frame, FrameTable *entry)
 	entry->verdict = FRAME_DECIDE;
 	entry->rule = rule;
 	entry->mask = rule->mask;
-	set_cutoff(frame, entry, rule);
+	set_first_cutoff(frame, entry);
 }
 
 /* ---- storage durations ---- */
 
 bool
-frame_cutoff(const GuardedTable *table, const Rule *rule, TimestampTz now, int64 *cutoff)
+frame_cutoff(const Rule *rule, bool start_is_date, TimestampTz now, int64 *cutoff)
 {
 	TimestampTz instant;
 
 	if (!rule_cutoff(rule, now, &instant))
 		return false;
-	*cutoff = policy_guarded(table->relid)->start_is_date ? duration_cutoff_date(instant) : instant;
+	*cutoff = start_is_date ? duration_cutoff_date(instant) : instant;
 	return true;
 }
 
 static void
 set_cutoff(Frame *frame, FrameTable *entry, const Rule *rule)
 {
-	entry->ends = frame_cutoff(entry->table, rule, frame->now, &entry->cutoff);
+	entry->ends = frame_cutoff(rule, entry->start_is_date, frame->now, &entry->cutoff);
+}
+
+/* An execution has its cutoff when it runs; until then, all rows have ended. */
+static void
+set_first_cutoff(Frame *frame, FrameTable *entry)
+{
+	if (frame->query == NULL)
+		set_cutoff(frame, entry, entry->rule);
+	else if (NameStr(entry->table->retention_start)[0] != '\0')
+	{
+		entry->ends = true;
+		entry->cutoff = PG_INT64_MAX;
+	}
 }
 
 /* Durations may have been changed since the execution started; what else it was allowed stays. */
 static void
 refresh_table(Frame *frame, FrameTable *entry)
 {
-	const GuardedRelation *relation = policy_guarded(entry->table->relid);
+	const GuardedRelation *relation;
 
+	if (policy_number() == frame->policy)
+	{
+		set_cutoff(frame, entry, entry->rule);
+		return;
+	}
+	relation = policy_guarded(entry->table->relid);
 	if (relation == NULL)
 		entry->ends = false;
 	else

@@ -46,6 +46,7 @@ typedef struct Frame
 	struct Frame *outer; /* the frame opened before this one */
 	QueryDesc *query;    /* NULL for COPY FROM */
 	void *pin;
+	uint64 policy; /* policy_number() of what is pinned */
 	MemoryContext context;
 	const Purpose *purpose; /* NULL when exempt or empty */
 	Oid role;
@@ -91,11 +92,10 @@ extern void frame_open(Frame *frame, MemoryContext context);
 extern void frame_refresh(Frame *frame);
 
 /*
- * The cutoff of a table for a purpose at this moment, in the units of its start column; false where
- * rows do not end.
+ * The cutoff by the rule at this moment, in the units of the start column; false where rows do not
+ * end.
  */
-extern bool frame_cutoff(const GuardedTable *table, const Rule *rule, TimestampTz now,
-                         int64 *cutoff);
+extern bool frame_cutoff(const Rule *rule, bool start_is_date, TimestampTz now, int64 *cutoff);
 
 /* Give back what is open for the execution, at its end.  After an error the owner does it. */
 extern void frame_close(Frame *frame);

@@ -12,6 +12,7 @@
  */
 #include "postgres.h"
 
+#include "access/transam.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "nodes/makefuncs.h"
@@ -90,6 +91,23 @@ guard_is_call(Node *node)
 
 /* ---- in plans ---- */
 
+/* Core's own types of old are no domains. */
+static Oid
+base_type(Oid type)
+{
+	return type < FirstGenbkiObjectId ? type : getBaseType(type);
+}
+
+/* The start of the storage duration is the last column, and its type known from the table. */
+static void
+set_types(Judge *judge, FunctionCallInfo fcinfo)
+{
+	int n = judge->start_column > 0 ? judge->start_column : PG_NARGS() - FIRST_COLUMN_ARG;
+
+	for (int i = 0; i < n; i++)
+		judge->type[i] = base_type(get_fn_expr_argtype(fcinfo->flinfo, FIRST_COLUMN_ARG + i));
+}
+
 Judge *
 guard_judge(FunctionCallInfo fcinfo, Frame *frame, bool at_scan)
 {
@@ -105,8 +123,7 @@ guard_judge(FunctionCallInfo fcinfo, Frame *frame, bool at_scan)
 	judge_init(judge, frame, entry);
 	judge->at_scan = at_scan;
 	if (entry->table->n_subjects > 0)
-		for (int i = FIRST_COLUMN_ARG; i < PG_NARGS(); i++)
-			judge->type[i - FIRST_COLUMN_ARG] = getBaseType(get_fn_expr_argtype(fcinfo->flinfo, i));
+		set_types(judge, fcinfo);
 	judge->one_bigint = entry->verdict == FRAME_DECIDE && frame->judged == NULL &&
 	                    entry->table->n_subjects == 1 && judge->type[0] == INT8OID &&
 	                    !entry->mask.own_consent && decision_needs_facts(&entry->mask) &&

@@ -613,7 +613,7 @@ resolve_relation(Generation *gen, RelationEntry *entry)
 			AttrNumber start = column_of(relation->relid, &table->retention_start);
 
 			relation->arg[relation->n_args++] = start;
-			relation->start_is_date = getBaseType(get_atttype(relation->relid, start)) == DATEOID;
+			table->start_is_date = getBaseType(get_atttype(relation->relid, start)) == DATEOID;
 		}
 	}
 	relation->table = table;

@@ -66,6 +66,7 @@ typedef struct GuardedTable
 	NameData via;
 	NameData consent_column;  /* empty when there is none */
 	NameData retention_start; /* empty where no storage duration was ever set */
+	bool start_is_date;       /* otherwise a timestamp; known as soon as one of its relations is */
 	bool anonymises;          /* rows without subject are what a rule leaves, and so without end */
 	bool show_null;
 	bool monitor;
@@ -83,7 +84,6 @@ typedef struct GuardedRelation
 	PriorRowSecurity prior;
 	int n_args; /* what the guard takes: subject columns or via, own consent, start of duration */
 	AttrNumber arg[MAX_GUARD_COLUMNS];
-	bool start_is_date; /* otherwise a timestamp */
 } GuardedRelation;
 
 /* How long a row may live for a purpose, once that is in effect. */

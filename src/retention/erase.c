@@ -191,8 +191,8 @@ result_type(FunctionCallInfo fcinfo)
  * erase_batch(relation, member, plan text, statement text, arguments text[]): see
  * src/sql/erase.sql.
  *
- * However small the table is, the rows are to be found by the index on their start and by their
- * places.
+ * However many rows the planner believes to be due, they are to be found in the order of the index
+ * on their start, and by their places.
  */
 Datum
 erase_batch(PG_FUNCTION_ARGS)
@@ -202,6 +202,7 @@ erase_batch(PG_FUNCTION_ARGS)
 	TupleDesc desc = result_type(fcinfo);
 	OwnStatement *own = palloc0(sizeof(OwnStatement));
 	OwnCall call = {.plan = NULL};
+	static const char *const avoided[] = {"enable_seqscan", "enable_sort"};
 	char *name;
 	int guc_level;
 
@@ -220,8 +221,9 @@ erase_batch(PG_FUNCTION_ARGS)
 		    keep_plan(name, own_statement_prepare(member, text_to_cstring(PG_GETARG_TEXT_PP(3)),
 		                                          call.n_args, call.types));
 	guc_level = NewGUCNestLevel();
-	(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-	                         true, 0, false);
+	for (int i = 0; i < lengthof(avoided); i++)
+		(void) set_config_option(avoided[i], "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+		                         true, 0, false);
 	(void) set_config_option("enable_tidscan", "on", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
 	                         true, 0, false);
 	run(own, guarded, member, &call);

@@ -164,9 +164,9 @@ own_statement_immediate(PG_FUNCTION_ARGS)
 }
 
 static SPIPlanPtr
-prepare(const char *sql, int n_args, Oid *types)
+prepare(const char *sql, int n_args, Oid *types, int options)
 {
-	SPIPlanPtr plan = SPI_prepare(sql, n_args, types);
+	SPIPlanPtr plan = SPI_prepare_cursor(sql, n_args, types, options);
 
 	if (plan == NULL)
 		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
@@ -219,7 +219,7 @@ execute(OwnStatement *own, Oid relid, const OwnCall *call)
 		elog(ERROR, "SPI_connect failed");
 	options.params = params_of(call);
 	if (plan == NULL)
-		plan = prepare(call->sql, call->n_args, call->types);
+		plan = prepare(call->sql, call->n_args, call->types, 0);
 	source = linitial(SPI_plan_get_plan_sources(plan));
 	own->source = source->query_string;
 	changes = changes_rows(source);
@@ -273,7 +273,7 @@ own_statement_prepare(Oid relid, const char *sql, int n_args, Oid *types)
 	{
 		if (SPI_connect() != SPI_OK_CONNECT)
 			elog(ERROR, "SPI_connect failed");
-		plan = prepare(sql, n_args, types);
+		plan = prepare(sql, n_args, types, CURSOR_OPT_GENERIC_PLAN);
 		if (SPI_keepplan(plan) != 0)
 			elog(ERROR, "SPI_keepplan failed");
 		SPI_finish();

@@ -85,7 +85,7 @@ extern void own_statement_text_args(OwnCall *call, ArrayType *arguments);
 extern Datum own_statement_jsonb(OwnStatement *own, Oid relid, const char *sql,
                                  ArrayType *arguments);
 
-/* A plan that stays, made as the table's owner. */
+/* A plan that stays, made as the table's owner; it is the same for all arguments. */
 extern SPIPlanPtr own_statement_prepare(Oid relid, const char *sql, int n_args, Oid *types);
 
 extern void own_statement_settle(OwnStatement *own);
