@@ -112,7 +112,8 @@ CREATE FUNCTION privacy_guard_internal.remains_in_cluster()
       FROM (SELECT * FROM pg_stat_activity a WHERE a.backend_xmin IS NOT NULL AND a.pid <> pg_backend_pid()
              ORDER BY age(a.backend_xmin) DESC LIMIT 1) a
     UNION ALL
-    SELECT 'replication slot', s.slot_name::text, pg_wal_lsn_diff(pg_current_wal_insert_lsn(), s.restart_lsn)::bigint, NULL,
+    SELECT 'replication slot', s.slot_name::text, pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END,
+                                                      s.restart_lsn)::bigint, NULL,
            'its consumer catching up, or pg_drop_replication_slot()' FROM pg_replication_slots s
     UNION ALL
     SELECT 'prepared transactions', NULL, count(*), min(p.prepared), 'COMMIT PREPARED or ROLLBACK PREPARED'
