@@ -130,6 +130,15 @@ SELECT d.status, d.event_time AT TIME ZONE 'UTC', count(*) FROM privacy_guard.su
  WHERE s.key_int BETWEEN 101 AND 125 AND s.category_id = (SELECT category_id FROM privacy_guard.subject_category WHERE name = 'regress_expiry')
  GROUP BY 1, 2 ORDER BY 2;
 
+-- Whose table refuses the end keeps nobody else's from being recorded
+CREATE TABLE regress_own (id bigint PRIMARY KEY, consent privacy_guard.consent CHECK (id <> 201 OR consent::text NOT LIKE '%expired%'));
+ALTER TABLE regress_own OWNER TO regress_desk;
+INSERT INTO regress_own VALUES (201), (202);
+SELECT privacy_guard.protect('regress_own', 'id', subject_category => 'regress_expiry', consent_column => 'consent');
+SELECT pg_temp.give(s, 'regress', '10 days', '5 days') FROM unnest('{201,202}'::text[]) s;
+SELECT pg_temp.step('expire_consents(10)');
+SELECT s, d.status FROM unnest('{201,202}'::text[]) s, pg_temp.state(s) d;
+
 -- Consents that end soon: for stewards, and for who collects
 SELECT pg_temp.give('6', 'regress.mail', '1 day', '11 days');
 SELECT pg_temp.give('6', 'regress', '1 day', '21 days', channel => 'post');

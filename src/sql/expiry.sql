@@ -46,24 +46,51 @@ END $$;
 COMMENT ON FUNCTION privacy_guard_internal.expire_subject(bigint, timestamptz) IS
     'Records the end of what a data subject had consented to until then.';
 
+-- A trigger or constraint of a table with a consent column may refuse; that must not keep the others waiting.
+CREATE FUNCTION privacy_guard_internal.expire_apart(subjects bigint[], at timestamptz) RETURNS bigint
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    number bigint;
+    recorded bigint := 0;
+BEGIN
+    FOREACH number IN ARRAY subjects LOOP
+        BEGIN
+            PERFORM privacy_guard_internal.expire_subject(number, at);
+            recorded := recorded + 1;
+        EXCEPTION WHEN OTHERS THEN
+            IF NOT privacy_guard_internal.is_about_row(SQLSTATE) THEN
+                RAISE;
+            END IF;
+        END;
+    END LOOP;
+    RAISE WARNING 'the end of consent could not be recorded for % data subjects', cardinality(subjects) - recorded
+        USING HINT = 'A trigger or constraint of a table with a consent column stands against it. It is tried again; the guard goes by the clock.';
+    RETURN recorded;
+END $$;
+COMMENT ON FUNCTION privacy_guard_internal.expire_apart(bigint[], timestamptz) IS
+    'Records the end of what these data subjects had consented to, of whom some cannot be recorded; returns how many could.';
+
 CREATE FUNCTION privacy_guard_internal.expire_consents(batch integer) RETURNS bigint
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     at timestamptz := clock_timestamp();
-    number bigint;
-    subjects bigint := 0;
-BEGIN
     -- The first condition is the index's.
-    FOR number IN
+    subjects bigint[] := ARRAY(
         SELECT s.subject FROM privacy_guard.subject_state s
          WHERE s.next_expiry < 'infinity' AND s.next_expiry <= at
          ORDER BY s.next_expiry LIMIT batch
-           FOR UPDATE SKIP LOCKED
-    LOOP
+           FOR UPDATE SKIP LOCKED);
+    number bigint;
+BEGIN
+    FOREACH number IN ARRAY subjects LOOP
         PERFORM privacy_guard_internal.expire_subject(number, at);
-        subjects := subjects + 1;
     END LOOP;
-    RETURN subjects;
+    RETURN cardinality(subjects);
+EXCEPTION WHEN OTHERS THEN
+    IF NOT privacy_guard_internal.is_about_row(SQLSTATE) THEN
+        RAISE;
+    END IF;
+    RETURN privacy_guard_internal.expire_apart(subjects, at);
 END $$;
 COMMENT ON FUNCTION privacy_guard_internal.expire_consents(integer) IS
     'Records consent that has ended, of at most so many data subjects, and returns their number; those that somebody is changing now have their turn later.';
