@@ -76,18 +76,24 @@ END $$;
 COMMENT ON FUNCTION privacy_guard_internal.all_records(timestamptz, timestamptz, integer, text, bigint) IS
     'Records, the newest first; null leaves a condition out.';
 
--- What was pushed early and rolled back later is told by a record of its own, after it.
+-- What was pushed early and rolled back later is told by a record of its own, after it. In plpgsql, so that the plan is
+-- kept: to make it takes longer than to find that nothing was rolled back.
 CREATE FUNCTION privacy_guard_internal.rollbacks(from_origin integer, from_leaf bigint)
     RETURNS TABLE (origin_id integer, session_id text, executions int8multirange)
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    bits integer := privacy_guard_internal.kind_bits('{rollback}');
+BEGIN
+    RETURN QUERY
     SELECT d.origin_id, d.session_id, range_agg(int8range(d.execution, coalesce(d.last_execution, d.execution), '[]'))
       FROM privacy_guard.audit_segment s
      CROSS JOIN LATERAL privacy_guard_internal.audit_decode(
-           s.records, s.first_leaf, kinds => privacy_guard_internal.kind_bits('{rollback}'), origin_id => s.origin_id) d
-     WHERE s.kinds & privacy_guard_internal.kind_bits('{rollback}') <> 0 AND d.kind = 'rollback'
+           s.records, s.first_leaf, kinds => bits, origin_id => s.origin_id) d
+     WHERE s.kinds & bits <> 0 AND d.kind = 'rollback'
        AND (s.origin_id, s.first_leaf + s.leaves) > (from_origin, from_leaf)
        AND d.execution <= coalesce(d.last_execution, d.execution)
-     GROUP BY d.origin_id, d.session_id $$;
+     GROUP BY d.origin_id, d.session_id;
+END $$;
 COMMENT ON FUNCTION privacy_guard_internal.rollbacks(integer, bigint) IS
     'The executions that a record after this leaf says were rolled back, by session.';
 
