@@ -312,28 +312,35 @@ END $$;
 COMMENT ON FUNCTION privacy_guard_internal.retry_erasure(privacy_guard.erasure) IS
     'Erases what is no longer kept.';
 
+CREATE FUNCTION privacy_guard_internal.due_erasure() RETURNS privacy_guard.erasure
+    LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    SELECT e.* FROM privacy_guard.erasure e
+     WHERE e.status = 'kept' AND e.next_attempt <= clock_timestamp()
+     ORDER BY e.next_attempt LIMIT 1 FOR UPDATE SKIP LOCKED $$;
+COMMENT ON FUNCTION privacy_guard_internal.due_erasure() IS 'The next erasure that was kept back and is to be tried again, locked; null when none is.';
+
+CREATE FUNCTION privacy_guard_internal.put_off_erasure(erasure privacy_guard.erasure, state text) RETURNS void
+    LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    UPDATE privacy_guard.erasure e
+       SET attempts = e.attempts + 1, last_error = state,
+           next_attempt = clock_timestamp() + least(interval '1 day', interval '1 minute' * 2 ^ least(e.attempts, 12))
+     WHERE e.erasure_id = (put_off_erasure.erasure).erasure_id $$;
+COMMENT ON FUNCTION privacy_guard_internal.put_off_erasure(privacy_guard.erasure, text) IS
+    'Notes with which SQLSTATE an attempt failed; the next one comes later each time, at most after a day.';
+
 -- One at a time, for each locks its tables' rows; a failure must not stand in the way of the others.
 CREATE FUNCTION privacy_guard_internal.retry_next_erasure() RETURNS boolean
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    erasure privacy_guard.erasure;
-    problem text;
+    erasure privacy_guard.erasure := privacy_guard_internal.due_erasure();
 BEGIN
-    SELECT * INTO erasure FROM privacy_guard.erasure e
-     WHERE e.status = 'kept' AND e.next_attempt <= clock_timestamp()
-     ORDER BY e.next_attempt LIMIT 1 FOR UPDATE SKIP LOCKED;
-    IF NOT FOUND THEN
+    IF erasure.erasure_id IS NULL THEN
         RETURN false;
     END IF;
-    BEGIN
-        PERFORM privacy_guard_internal.retry_erasure(erasure);
-    EXCEPTION WHEN OTHERS THEN
-        problem := SQLSTATE;
-        UPDATE privacy_guard.erasure e
-           SET attempts = e.attempts + 1, last_error = problem,
-               next_attempt = clock_timestamp() + least(interval '1 day', interval '1 minute' * 2 ^ least(e.attempts, 12))
-         WHERE e.erasure_id = erasure.erasure_id;
-    END;
+    PERFORM privacy_guard_internal.retry_erasure(erasure);
+    RETURN true;
+EXCEPTION WHEN OTHERS THEN
+    PERFORM privacy_guard_internal.put_off_erasure(erasure, SQLSTATE);
     RETURN true;
 END $$;
 COMMENT ON FUNCTION privacy_guard_internal.retry_next_erasure() IS

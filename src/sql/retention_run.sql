@@ -426,16 +426,21 @@ CREATE FUNCTION privacy_guard_internal.error_text(state text) RETURNS text
         ELSE 'an error of the table, its triggers or expressions' END $$;
 COMMENT ON FUNCTION privacy_guard_internal.error_text(text) IS 'What an SQLSTATE means for erasing, without values.';
 
-CREATE FUNCTION privacy_guard_internal.retention_failed(task text, relation regclass, sqlstate text)
-    RETURNS void LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
-    INSERT INTO privacy_guard.retention_state AS s
-        (relation, last_error, last_sqlstate, failed_task, failures, next_attempt)
-    SELECT relation, privacy_guard_internal.error_text(sqlstate), sqlstate, task, 1, clock_timestamp() + interval '5 seconds'
-     WHERE relation IS NOT NULL
-    ON CONFLICT ON CONSTRAINT retention_state_pkey DO UPDATE
-       SET last_error = excluded.last_error, last_sqlstate = excluded.last_sqlstate, failed_task = excluded.failed_task,
-           failures = s.failures + 1,
-           next_attempt = clock_timestamp() + least(interval '5 seconds' * 2 ^ least(s.failures, 10), interval '1 hour') $$;
+CREATE FUNCTION privacy_guard_internal.retention_failed(task text, relation regclass, state text)
+    RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF task = 'erasures' THEN
+        PERFORM privacy_guard_internal.put_off_erasure(privacy_guard_internal.due_erasure(), state);
+    ELSIF relation IS NOT NULL THEN
+        INSERT INTO privacy_guard.retention_state AS s
+            (relation, last_error, last_sqlstate, failed_task, failures, next_attempt)
+        VALUES (relation, privacy_guard_internal.error_text(state), state, task, 1, clock_timestamp() + interval '5 seconds')
+        ON CONFLICT ON CONSTRAINT retention_state_pkey DO UPDATE
+           SET last_error = excluded.last_error, last_sqlstate = excluded.last_sqlstate, failed_task = excluded.failed_task,
+               failures = s.failures + 1,
+               next_attempt = clock_timestamp() + least(interval '5 seconds' * 2 ^ least(s.failures, 10), interval '1 hour');
+    END IF;
+END $$;
 COMMENT ON FUNCTION privacy_guard_internal.retention_failed(text, regclass, text) IS
     'Notes that a step failed; the next attempt comes later each time, at most after an hour.';
 

@@ -52,12 +52,27 @@
 /* So many batches in a row without a row are enough for this time. */
 #define EMPTY_BATCHES 100
 
+typedef struct TaskKind
+{
+	const char *name;
+	const char *words; /* what it does, for people */
+	bool whole;        /* the size of the batch has no say in it */
+} TaskKind;
+
 typedef struct Task
 {
-	char name[NAMEDATALEN];
+	const TaskKind *kind;
 	Oid relation; /* invalid: it concerns no table */
-	char *words;  /* what it does, for people */
+	char *words;  /* with the table */
 } Task;
+
+static const TaskKind kinds[] = {
+    {"rows", "erase rows"},
+    {"unneeded", "erase rows that nobody needs"},
+    {"expire_consents", "record that consents have ended"},
+    {"erasures", "erase data subjects", true},
+    {"proofs", "end the proofs of data subjects that were erased"},
+};
 
 static const WorkerManner manner = {
     .hint = "It is tried again after a while. Meanwhile the rows are hidden; "
@@ -95,26 +110,24 @@ is_template(void)
 	return result;
 }
 
-static char *
-describe(const char *name, Oid relation)
+static const TaskKind *
+kind_of(const char *name)
 {
-	static const char *const words[][2] = {
-	    {"rows", "erase rows"},
-	    {"unneeded", "erase rows that nobody needs"},
-	    {"expire_consents", "record that consents have ended"},
-	    {"erasures", "erase data subjects"},
-	    {"proofs", "end the proofs of data subjects that were erased"},
-	};
-	const char *what = name;
+	for (int i = 0; i < lengthof(kinds); i++)
+		if (strcmp(name, kinds[i].name) == 0)
+			return &kinds[i];
+	elog(ERROR, "unknown task \"%s\"", name);
+}
+
+static char *
+describe(const TaskKind *kind, Oid relation)
+{
 	char *table = get_rel_name(relation);
 
-	for (int i = 0; i < lengthof(words); i++)
-		if (strcmp(name, words[i][0]) == 0)
-			what = words[i][1];
 	if (table == NULL)
-		return pstrdup(what);
+		return pstrdup(kind->words);
 	return psprintf(
-	    "%s of %s", what,
+	    "%s of %s", kind->words,
 	    quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)), table));
 }
 
@@ -124,15 +137,13 @@ add_task(HeapTuple row, TupleDesc desc)
 	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
 	Task *new = palloc0(sizeof(Task));
 	bool isnull;
-	char *name;
 
 	MemoryContextSwitchTo(old);
-	name = SPI_getvalue(row, desc, 1);
-	strlcpy(new->name, name, sizeof(new->name));
+	new->kind = kind_of(SPI_getvalue(row, desc, 1));
 	new->relation = DatumGetObjectId(SPI_getbinval(row, desc, 2, &isnull));
 	if (isnull)
 		new->relation = InvalidOid;
-	new->words = MemoryContextStrdup(TopMemoryContext, describe(name, new->relation));
+	new->words = MemoryContextStrdup(TopMemoryContext, describe(new->kind, new->relation));
 	old = MemoryContextSwitchTo(TopMemoryContext);
 	tasks = lappend(tasks, new);
 	MemoryContextSwitchTo(old);
@@ -162,7 +173,8 @@ static void
 call_for_task(SPIPlanPtr *plan, const char *query, Oid type, Datum value)
 {
 	Oid types[] = {TEXTOID, REGCLASSOID, type};
-	Datum values[] = {CStringGetTextDatum(task->name), ObjectIdGetDatum(task->relation), value};
+	Datum values[] = {CStringGetTextDatum(task->kind->name), ObjectIdGetDatum(task->relation),
+	                  value};
 	char nulls[] = {' ', OidIsValid(task->relation) ? ' ' : 'n', ' '};
 
 	if (*plan == NULL)
@@ -284,7 +296,7 @@ do_task(void)
 	int limit = INT_MAX;
 	int empty = 0;
 
-	eraser_report_task(task->name, task->relation);
+	eraser_report_task(task->kind->name, task->relation);
 	task_done = false;
 	while (!task_done && empty < EMPTY_BATCHES && wait_for_turn(limit))
 	{
@@ -297,7 +309,7 @@ do_task(void)
 			case WORKER_ABSENT:
 				return true;
 			default:
-				if (!worker_error()->timed_out || batch_size == 1)
+				if (!worker_error()->timed_out || batch_size == 1 || task->kind->whole)
 					return worker_run(step_note_failure, "note that erasing failed") !=
 					       WORKER_FAILED;
 				limit = Max(batch_size / SHRINK, 1);
