@@ -28,7 +28,6 @@
 #include "consent/subject.h"
 #include "policy/catalog.h"
 #include "policy/policy.h"
-#include "retention/basis.h"
 
 typedef struct BasisRule
 {
@@ -36,14 +35,15 @@ typedef struct BasisRule
 	DecisionMask mask;
 } BasisRule;
 
-struct BasisRules
+/* What a table permits, as it was when the policy had this number. */
+typedef struct BasisRules
 {
 	Oid relid;
 	uint64 policy;
 	bool always; /* whatever is on record about the subject */
 	int n;
 	BasisRule rule[FLEXIBLE_ARRAY_MEMBER];
-};
+} BasisRules;
 
 PG_FUNCTION_INFO_V1(basis_of_state);
 PG_FUNCTION_INFO_V1(basis_of_subject);
@@ -88,8 +88,8 @@ collect_rules(BasisRules *rules, const GuardedTable *table, List *paths)
 	qsort(rules->rule, rules->n, sizeof(BasisRule), compare_rules);
 }
 
-BasisRules *
-basis_rules(Oid relid, MemoryContext context)
+static BasisRules *
+read_rules(Oid relid, MemoryContext context)
 {
 	void *pin = policy_pin();
 	uint64 number = policy_number();
@@ -108,8 +108,9 @@ basis_rules(Oid relid, MemoryContext context)
 	return rules;
 }
 
-bool
-basis_rules_hold(const BasisRules *rules, Oid relid)
+/* Do the rules still say the same about this table? */
+static bool
+rules_hold(const BasisRules *rules, Oid relid)
 {
 	return rules->relid == relid && rules->policy == policy_number();
 }
@@ -122,8 +123,9 @@ rule_lets_pass(const BasisRule *rule, SubjectFacts facts)
 	return decision_permits(&rule->mask, facts);
 }
 
-bool
-basis_is_live(const BasisRules *rules, HeapTuple state, TupleDesc desc, TimestampTz now)
+/* By this row of privacy_guard.subject_state; NULL: nothing is on record about the subject. */
+static bool
+is_live(const BasisRules *rules, HeapTuple state, TupleDesc desc, TimestampTz now)
 {
 	if (rules->always)
 		return true;
@@ -161,13 +163,13 @@ basis_call(FunctionCallInfo fcinfo)
 		call = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(BasisCall));
 		fcinfo->flinfo->fn_extra = call;
 	}
-	if (call->rules != NULL && !basis_rules_hold(call->rules, relid))
+	if (call->rules != NULL && !rules_hold(call->rules, relid))
 	{
 		pfree(call->rules);
 		call->rules = NULL;
 	}
 	if (call->rules == NULL)
-		call->rules = basis_rules(relid, fcinfo->flinfo->fn_mcxt);
+		call->rules = read_rules(relid, fcinfo->flinfo->fn_mcxt);
 	return call;
 }
 
@@ -187,7 +189,7 @@ basis_of_state(PG_FUNCTION_ARGS)
 		                                         HeapTupleHeaderGetTypMod(row));
 		MemoryContextSwitchTo(old);
 	}
-	PG_RETURN_BOOL(basis_is_live(call->rules, &state, call->desc, GetCurrentTimestamp()));
+	PG_RETURN_BOOL(is_live(call->rules, &state, call->desc, GetCurrentTimestamp()));
 }
 
 typedef struct SubjectQuestion
@@ -203,7 +205,7 @@ ask_state(HeapTuple tuple, TupleDesc desc, void *arg)
 	SubjectQuestion *question = arg;
 
 	question->found = true;
-	question->live = basis_is_live(question->rules, tuple, desc, GetCurrentTimestamp());
+	question->live = is_live(question->rules, tuple, desc, GetCurrentTimestamp());
 }
 
 /* privacy_guard_internal.has_live_basis(relation, subject) */
@@ -216,6 +218,6 @@ basis_of_subject(PG_FUNCTION_ARGS)
 	ScanKeyInit(&key, STATE_SUBJECT, BTEqualStrategyNumber, F_INT8EQ, PG_GETARG_DATUM(1));
 	catalog_scan(CATALOG_SUBJECT_STATE_NUMBER, &key, 1, ask_state, &question);
 	if (!question.found)
-		question.live = basis_is_live(question.rules, NULL, NULL, GetCurrentTimestamp());
+		question.live = is_live(question.rules, NULL, NULL, GetCurrentTimestamp());
 	PG_RETURN_BOOL(question.live);
 }

@@ -62,7 +62,7 @@ typedef struct OwnCall
 /*
  * Run it as the table's owner, in a security-restricted context, with the verb suspended.  An error
  * outside of a verb, and where it changes a table with rewrite rules or with triggers that would
- * run as superuser; owner_code_foreign() says so before.
+ * run as superuser; runs_foreign_code() says so before.
  */
 extern void own_statement_run(OwnStatement *own, Oid relid, const OwnCall *call);
 

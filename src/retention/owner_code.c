@@ -191,8 +191,9 @@ owner_code_of_table(Oid relid, OwnerCodeEvent event)
 	return foreign;
 }
 
-bool
-owner_code_foreign(Oid relid, OwnerCodeEvent event)
+/* Of the table and of those that core cascades the event to. */
+static bool
+runs_foreign_code(Oid relid, OwnerCodeEvent event)
 {
 	List *list = add_step(NIL, relid, event);
 
@@ -249,6 +250,6 @@ owner_code_runs_foreign(PG_FUNCTION_ARGS)
 {
 	char *event = text_to_cstring(PG_GETARG_TEXT_PP(1));
 
-	PG_RETURN_BOOL(owner_code_foreign(
+	PG_RETURN_BOOL(runs_foreign_code(
 	    PG_GETARG_OID(0), strcmp(event, "DELETE") == 0 ? OWNER_CODE_DELETE : OWNER_CODE_UPDATE));
 }

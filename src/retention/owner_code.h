@@ -19,9 +19,6 @@ typedef enum OwnerCodeEvent
  */
 extern bool owner_code_of_table(Oid relid, OwnerCodeEvent event);
 
-/* The same, of the table and of those that core cascades the event to. */
-extern bool owner_code_foreign(Oid relid, OwnerCodeEvent event);
-
 /* An error where rules or triggers of the table itself stand against changing it as its owner. */
 extern void owner_code_check(Oid relid);
 

@@ -167,7 +167,7 @@ CREATE FUNCTION privacy_guard_internal.due_condition(guarded privacy_guard.guard
     SELECT format('t.%I <= %s', guarded.retention_start, privacy_guard_internal.start_bound(guarded.relation, upper_bound))
            || CASE WHEN action = 'anonymise' THEN format(' AND num_nonnulls(%s) > 0',
                   (SELECT string_agg(format('t.%I', c), ', ')
-                     FROM unnest(guarded.subject_columns || guarded.subject_via) c WHERE c IS NOT NULL)) ELSE '' END $$;
+                     FROM unnest(privacy_guard_internal.subject_link(guarded)) c)) ELSE '' END $$;
 COMMENT ON FUNCTION privacy_guard_internal.due_condition(privacy_guard.guarded_table, text, text) IS
     'The condition that a row t is due; what is anonymised already has no subject any more.';
 
@@ -179,8 +179,7 @@ CREATE FUNCTION privacy_guard_internal.erase_assignments(
           FROM jsonb_each_text(coalesce(masks, '{}')) m
          WHERE m.key <> ALL (guarded.subject_columns::text[]) AND m.key IS DISTINCT FROM guarded.retention_start::text
         UNION ALL
-        SELECT c, 'NULL' FROM unnest(guarded.subject_columns || guarded.subject_via) c
-         WHERE action = 'anonymise' AND c IS NOT NULL
+        SELECT c, 'NULL' FROM unnest(privacy_guard_internal.subject_link(guarded)) c WHERE action = 'anonymise'
         UNION ALL
         SELECT m.key, privacy_guard_internal.mask_expression(guarded.relation, m.key::name, m.value, action)
           FROM jsonb_each_text(coalesce(masks, '{}')) m

@@ -15,12 +15,6 @@ CREATE FUNCTION privacy_guard_internal.hold_lock_tables(category_id integer, rel
 COMMENT ON FUNCTION privacy_guard_internal.hold_lock_tables(integer, oid) IS
     'Before a hold is placed: waits for the erasures under way that it would have to stop, and keeps others waiting. Honours lock_timeout.';
 
-CREATE FUNCTION privacy_guard_internal.subject_is_held(subject bigint) RETURNS boolean
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
-$$ SELECT EXISTS (SELECT FROM privacy_guard.hold h WHERE h.subject = subject_is_held.subject) $$;
-COMMENT ON FUNCTION privacy_guard_internal.subject_is_held(bigint) IS
-    'Whether any legal hold names a data subject, everywhere or in one table.';
-
 CREATE FUNCTION privacy_guard_internal.require_same_category(relation regclass, category privacy_guard.subject_category)
     RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

@@ -74,15 +74,6 @@ CREATE FUNCTION privacy_guard_internal.legal_minimum(guarded privacy_guard.guard
 COMMENT ON FUNCTION privacy_guard_internal.legal_minimum(privacy_guard.guarded_table, timestamptz) IS
     'A row that began later must be kept by law: the longest of the durations of purposes that rest on legal obligation; null without one.';
 
-CREATE FUNCTION privacy_guard_internal.erasure_action(relation regclass, at timestamptz, OUT action text, OUT masks jsonb)
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT r.action, r.masks FROM privacy_guard.retention r
-     WHERE r.relation = erasure_action.relation AND r.effective_from <= at AND r.period IS NOT NULL
-     ORDER BY privacy_guard_internal.duration_cutoff(at, r.period),
-              array_position('{delete,anonymise,pseudonymise}', r.action) LIMIT 1 $$;
-COMMENT ON FUNCTION privacy_guard_internal.erasure_action(regclass, timestamptz) IS
-    'What becomes of the rows of a table at the end of its longest storage duration in effect.';
-
 -- ---- finding rows ----
 
 CREATE TYPE privacy_guard_internal.found_row AS (
@@ -301,11 +292,11 @@ CREATE FUNCTION privacy_guard_internal.change_statement(
         ELSE format('UPDATE %s t SET %s', guarded.relation, (
             SELECT string_agg(format('%I = %s', a.name, a.value), ', ')
               FROM (SELECT c AS name, 'NULL' AS value
-                      FROM unnest(guarded.subject_columns || coalesce(ARRAY[guarded.subject_via], '{}')) c WHERE c IS NOT NULL
+                      FROM unnest(privacy_guard_internal.subject_link(guarded)) c
                     UNION ALL
                     SELECT m.key, privacy_guard_internal.mask_expression(guarded.relation, m.key::name, m.value, 'anonymise')
                       FROM jsonb_each_text(masks) m
-                     WHERE m.key <> ALL (guarded.subject_columns::text[]) AND m.key IS DISTINCT FROM guarded.subject_via::text) a)) END) $$;
+                     WHERE m.key <> ALL (privacy_guard_internal.subject_link(guarded)::text[])) a)) END) $$;
 COMMENT ON FUNCTION privacy_guard_internal.change_statement(privacy_guard.guarded_table, text, jsonb) IS
     'What deletes rows (delete), takes one data subject out of them (sever), or anonymises them; see change_rows().';
 
@@ -353,7 +344,7 @@ DECLARE
     erased record;
     kept jsonb;
 BEGIN
-    SELECT * INTO rule FROM privacy_guard_internal.erasure_action(guarded.relation, clock_timestamp());
+    SELECT * INTO rule FROM privacy_guard_internal.erasure_due(guarded.relation, clock_timestamp());
     -- What is pseudonymous is personal still: such rows are deleted.
     anonymise := rule.action IS NOT DISTINCT FROM 'anonymise';
     severed := privacy_guard_internal.change_table(guarded, key, 'sever', NULL,
