@@ -189,7 +189,7 @@ is( $node->safe_psql(
 like(
 	$node->safe_psql(
 		'postgres',
-		q{SELECT database, table_name, task, phase, rows_done > 0, batches > 0, run_rows >= rows_done FROM privacy_guard.retention_progress}
+		q{SELECT database, table_name, task, phase, rows_done > 0, batches > 0, run_rows >= rows_done FROM privacy_guard.retention_progress WHERE database = current_database()}
 	),
 	qr/^postgres\|slow\|rows\|(pausing|erasing)\|t\|t\|t$/,
 	'retention_progress how far it is');
