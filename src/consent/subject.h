@@ -9,6 +9,10 @@
 
 #include "access/htup.h"
 #include "access/tupdesc.h"
+#include "fmgr.h"
+#include "utils/uuid.h"
+
+#include "compat.h"
 #include "consent/change.h"
 #include "consent/consent_cache.h"
 #include "policy/policy.h"
@@ -103,6 +107,21 @@ subject_facts_text(SubjectReader *reader, const char *text, int length)
 	if (!subject_line_holds(reader, key))
 		subject_read_line(reader, key, text, length);
 	return reader->line.facts[0];
+}
+
+/* The facts about the subject with a key of this base type. */
+static inline SubjectFacts
+subject_facts_of(SubjectReader *reader, Oid type, Datum value)
+{
+	struct varlena *text;
+	int64 key;
+
+	if (subject_key_integer(type, value, &key))
+		return subject_facts_int(reader, key);
+	if (type == UUIDOID)
+		return subject_facts_uuid(reader, DatumGetUUIDP(value)->data);
+	text = PG_DETOAST_DATUM_PACKED(value);
+	return subject_facts_text(reader, VARDATA_ANY(text), VARSIZE_ANY_EXHDR(text));
 }
 
 #endif

@@ -51,53 +51,19 @@ judge_init(Judge *judge, Frame *frame, FrameTable *entry)
 		entry->access->category = judge->spec->category;
 }
 
-/* Integer keys of every width; false for the others. */
-static inline bool
-integer_key(Oid type, Datum value, int64 *key)
-{
-	switch (type)
-	{
-		case INT8OID:
-			*key = DatumGetInt64(value);
-			return true;
-		case INT4OID:
-			*key = DatumGetInt32(value);
-			return true;
-		case INT2OID:
-			*key = DatumGetInt16(value);
-			return true;
-		default:
-			return false;
-	}
-}
-
 static int64
 number_of(const Judge *judge, Oid type, Datum value)
 {
 	int64 key;
 
-	return integer_key(type, value, &key) ? subject_number_int(&judge->reader, key)
-	                                      : subject_number_single(&judge->reader);
-}
-
-static SubjectFacts
-read_facts(Judge *judge, Oid type, Datum value)
-{
-	struct varlena *text;
-	int64 key;
-
-	if (integer_key(type, value, &key))
-		return subject_facts_int(&judge->reader, key);
-	if (type == UUIDOID)
-		return subject_facts_uuid(&judge->reader, DatumGetUUIDP(value)->data);
-	text = PG_DETOAST_DATUM_PACKED(value);
-	return subject_facts_text(&judge->reader, VARDATA_ANY(text), VARSIZE_ANY_EXHDR(text));
+	return subject_key_integer(type, value, &key) ? subject_number_int(&judge->reader, key)
+	                                              : subject_number_single(&judge->reader);
 }
 
 static SubjectFacts
 subject_facts(Judge *judge, Oid type, Datum value)
 {
-	SubjectFacts facts = read_facts(judge, type, value);
+	SubjectFacts facts = subject_facts_of(&judge->reader, type, value);
 	uint8 *judged = judge->frame->judged;
 
 	if (unlikely(judged != NULL))
@@ -262,7 +228,7 @@ record_key(Access *access, const JudgedSubject *subject)
 	struct varlena *text;
 	int64 key;
 
-	if (integer_key(subject->type, subject->key, &key))
+	if (subject_key_integer(subject->type, subject->key, &key))
 	{
 		access_add_key(access, AUDIT_BLOCK_INT, &key, sizeof(key));
 		return;

@@ -83,40 +83,13 @@ take_parents(Subjects *subjects, Frame *frame, FrameTable *entry, const GuardedR
 static text *
 canonical_key(Oid type, Datum value)
 {
-	switch (type)
-	{
-		case INT8OID:
-			return cstring_to_text(DatumGetCString(DirectFunctionCall1(int8out, value)));
-		case INT4OID:
-			return cstring_to_text(DatumGetCString(DirectFunctionCall1(int4out, value)));
-		case INT2OID:
-			return cstring_to_text(DatumGetCString(DirectFunctionCall1(int2out, value)));
-		case UUIDOID:
-			return cstring_to_text(DatumGetCString(DirectFunctionCall1(uuid_out, value)));
-		default:
-			return DatumGetTextPP(value);
-	}
-}
+	int64 key;
 
-static SubjectFacts
-facts_of(SubjectReader *reader, Oid type, Datum value)
-{
-	text *key;
-
-	switch (type)
-	{
-		case INT8OID:
-			return subject_facts_int(reader, DatumGetInt64(value));
-		case INT4OID:
-			return subject_facts_int(reader, DatumGetInt32(value));
-		case INT2OID:
-			return subject_facts_int(reader, DatumGetInt16(value));
-		case UUIDOID:
-			return subject_facts_uuid(reader, DatumGetUUIDP(value)->data);
-		default:
-			key = DatumGetTextPP(value);
-			return subject_facts_text(reader, VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key));
-	}
+	if (subject_key_integer(type, value, &key))
+		return cstring_to_text(psprintf(INT64_FORMAT, key));
+	if (type == UUIDOID)
+		return cstring_to_text(DatumGetCString(DirectFunctionCall1(uuid_out, value)));
+	return DatumGetTextPP(value);
 }
 
 static void
@@ -148,7 +121,7 @@ is_erased(const Subjects *subjects, int i, SubjectReader *reader)
 {
 	text *key;
 
-	if ((facts_of(reader, subjects->type[i], subjects->value[i]) & FACT_KNOWN) != 0)
+	if ((subject_facts_of(reader, subjects->type[i], subjects->value[i]) & FACT_KNOWN) != 0)
 		return false;
 	key = canonical_key(subjects->type[i], subjects->value[i]);
 	return suppression_find(reader->category, VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key), ERROR) != 0;

@@ -20,7 +20,6 @@
 #include "catalog/partition.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_inherits.h"
-#include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "utils/array.h"
 #include "utils/datum.h"
@@ -295,28 +294,6 @@ walk_now(ViaCache *cache, Datum value, ViaRow *row)
 	UnregisterSnapshot(snapshot);
 }
 
-static SubjectKey
-remember_key(Oid type, Datum value)
-{
-	switch (type)
-	{
-		case INT8OID:
-			return (SubjectKey){{(uint64) DatumGetInt64(value), 0}};
-		case INT4OID:
-			return (SubjectKey){{(uint64) (int64) DatumGetInt32(value), 0}};
-		case INT2OID:
-			return (SubjectKey){{(uint64) (int64) DatumGetInt16(value), 0}};
-		case UUIDOID:
-			return subject_key_uuid((const unsigned char *) DatumGetPointer(value));
-		default:
-		{
-			struct varlena *text = PG_DETOAST_DATUM_PACKED(value);
-
-			return subject_key_text(VARDATA_ANY(text), VARSIZE_ANY_EXHDR(text));
-		}
-	}
-}
-
 static void
 forget_rows(ViaCache *cache)
 {
@@ -347,7 +324,7 @@ via_follow(ViaCache *cache, Datum value, Snapshot snapshot)
 	if (cache->remembered == NULL)
 		cache->remembered =
 		    MemoryContextAllocZero(GetMemoryChunkContext(cache), REMEMBERED * sizeof(Remembered));
-	key = remember_key(cache->step[0].key_type, value);
+	key = subject_key_of(cache->step[0].key_type, value);
 	entry = place_of(cache, key);
 	if (entry->used && memcmp(&entry->key, &key, sizeof(key)) == 0)
 		return &entry->row;

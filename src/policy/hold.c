@@ -22,7 +22,6 @@
 #include "utils/memutils.h"
 #include "utils/uuid.h"
 
-#include "compat.h"
 #include "policy/catalog.h"
 #include "policy/foreign_key.h"
 #include "policy/hold.h"
@@ -267,27 +266,6 @@ hold_on_table(const GuardedTable *table)
 	return (held != NULL && held->whole) || bms_is_member(table->category, set->lost);
 }
 
-static SubjectKey
-key_of(Oid type, Datum value)
-{
-	struct varlena *text;
-
-	switch (type)
-	{
-		case INT8OID:
-			return (SubjectKey){{(uint64) DatumGetInt64(value), 0}};
-		case INT4OID:
-			return (SubjectKey){{(uint64) (int64) DatumGetInt32(value), 0}};
-		case INT2OID:
-			return (SubjectKey){{(uint64) (int64) DatumGetInt16(value), 0}};
-		case UUIDOID:
-			return subject_key_uuid(DatumGetUUIDP(value)->data);
-		default:
-			text = PG_DETOAST_DATUM_PACKED(value);
-			return subject_key_text(VARDATA_ANY(text), VARSIZE_ANY_EXHDR(text));
-	}
-}
-
 bool
 hold_binds(const GuardedTable *table, int32 category, Oid key_type, Datum key)
 {
@@ -299,7 +277,7 @@ hold_binds(const GuardedTable *table, int32 category, Oid key_type, Datum key)
 		return true;
 	memset(&subject, 0, sizeof(subject));
 	subject.category = category;
-	subject.key = key_of(key_type, key);
+	subject.key = subject_key_of(key_type, key);
 	if (hash_search(policy_holds()->subjects, &subject, HASH_FIND, NULL) != NULL)
 		return true;
 	subject.relid = table->relid;

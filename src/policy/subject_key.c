@@ -6,7 +6,10 @@
 
 #include "common/cryptohash.h"
 #include "common/sha2.h"
+#include "fmgr.h"
+#include "utils/uuid.h"
 
+#include "compat.h"
 #include "policy/subject_key.h"
 
 /* Text keys up to this length are their own. */
@@ -38,4 +41,18 @@ subject_key_text(const char *text, int length)
 	}
 	memcpy(&key, bytes, sizeof(key));
 	return key;
+}
+
+SubjectKey
+subject_key_of(Oid type, Datum value)
+{
+	struct varlena *text;
+	int64 key;
+
+	if (subject_key_integer(type, value, &key))
+		return (SubjectKey){{(uint64) key, 0}};
+	if (type == UUIDOID)
+		return subject_key_uuid(DatumGetUUIDP(value)->data);
+	text = PG_DETOAST_DATUM_PACKED(value);
+	return subject_key_text(VARDATA_ANY(text), VARSIZE_ANY_EXHDR(text));
 }
