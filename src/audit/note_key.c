@@ -21,6 +21,7 @@
 
 #include "audit/note_key.h"
 #include "guc.h"
+#include "key_file.h"
 
 #define SIGNATURE_TYPE_ED25519 1
 #define KEY_FILE_MAX 16384
@@ -73,35 +74,17 @@ refuse(int elevel, const char *reason)
 	return NOTE_KEY_REFUSED;
 }
 
-/* The rule for the server's own ssl_key_file. */
-static const char *
-access_fault(const struct stat *file)
-{
-	if (!S_ISREG(file->st_mode))
-		return "is not a regular file";
-	if (file->st_uid != geteuid() && file->st_uid != 0)
-		return "belongs to somebody else than the server's user or root";
-	if (file->st_uid == geteuid() && (file->st_mode & (S_IRWXG | S_IRWXO)))
-		return "is accessible to its group or to others";
-	if (file->st_uid == 0 && (file->st_mode & (S_IWGRP | S_IXGRP | S_IRWXO)))
-		return "can be written by its group or is accessible to others";
-	return NULL;
-}
-
 /* The file is opened first, so that what is checked is what is read; a pipe must not block that. */
 static const char *
 read_key_file(char *buffer, int *length)
 {
 	int fd = OpenTransientFile(guc_checkpoint_key_file, O_RDONLY | O_NONBLOCK);
 	struct stat file;
-	const char *fault = NULL;
+	const char *fault;
 
 	if (fd < 0)
 		return "cannot be opened";
-	if (fstat(fd, &file) != 0)
-		fault = "cannot be examined";
-	if (fault == NULL)
-		fault = access_fault(&file);
+	fault = key_file_fault(fd, &file);
 	if (fault == NULL && (*length = (int) read(fd, buffer, KEY_FILE_MAX)) <= 0)
 		fault = "cannot be read";
 	CloseTransientFile(fd);

@@ -10,7 +10,6 @@
 #include "postgres.h"
 
 #include "access/table.h"
-#include "access/transam.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
@@ -22,6 +21,7 @@
 #include "enforce/guard.h"
 #include "enforce/verify.h"
 #include "policy/policy.h"
+#include "retention/owner_code.h"
 
 typedef struct VerifyContext
 {
@@ -87,21 +87,6 @@ is_guard_of(Node *qual, Scan *scan, const GuardedRelation *relation)
 	return true;
 }
 
-static bool
-is_user_function(Oid function, void *context)
-{
-	return function >= FirstNormalObjectId;
-}
-
-static bool
-calls_user_function(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	return check_functions_in_node(node, is_user_function, NULL) ||
-	       expression_tree_walker(node, calls_user_function, context);
-}
-
 static void
 verify_scan(VerifyContext *context, Scan *scan)
 {
@@ -118,7 +103,7 @@ verify_scan(VerifyContext *context, Scan *scan)
 			return;
 		}
 		/* Whatever a user's function is declared to be, it sees no row before the guard. */
-		if (calls_user_function(lfirst(cell), NULL))
+		if (owner_code_calls_user_function(lfirst(cell)))
 			break;
 	}
 	found_unguarded(context, relation);

@@ -31,6 +31,7 @@
 #include "utils/fmgroids.h"
 
 #include "guc.h"
+#include "key_file.h"
 #include "policy/catalog.h"
 #include "policy/policy.h"
 #include "policy/suppression.h"
@@ -102,21 +103,6 @@ refuse_file(int elevel, const char *reason)
 	                 "the server and holds 64 hexadecimal digits. Put it back from its backup.")));
 }
 
-/* The rule for the server's own ssl_key_file. */
-static const char *
-access_fault(const struct stat *file)
-{
-	if (!S_ISREG(file->st_mode))
-		return "is not a regular file";
-	if (file->st_uid != geteuid() && file->st_uid != 0)
-		return "belongs to somebody else than the server's user or root";
-	if (file->st_uid == geteuid() && (file->st_mode & (S_IRWXG | S_IRWXO)))
-		return "is accessible to its group or to others";
-	if (file->st_uid == 0 && (file->st_mode & (S_IWGRP | S_IXGRP | S_IRWXO)))
-		return "can be written by its group or is accessible to others";
-	return NULL;
-}
-
 static bool
 is_remembered(const struct stat *file)
 {
@@ -143,12 +129,9 @@ read_file(int fd)
 {
 	char text[4 * SECRET_SIZE] = {0};
 	struct stat file;
-	const char *fault;
+	const char *fault = key_file_fault(fd, &file);
 	ssize_t length;
 
-	if (fstat(fd, &file) != 0)
-		return "cannot be examined";
-	fault = access_fault(&file);
 	if (fault != NULL)
 		return fault;
 	length = read(fd, text, sizeof(text) - 1);

@@ -65,6 +65,12 @@ calls_user_function(Node *node, void *context)
 	       expression_tree_walker(node, calls_user_function, context);
 }
 
+bool
+owner_code_calls_user_function(Node *node)
+{
+	return calls_user_function(node, NULL);
+}
+
 /* CHECK constraints, generated columns, keys of partitions, and the constraints of domains. */
 static bool
 has_row_code(Relation rel)
@@ -73,13 +79,13 @@ has_row_code(Relation rel)
 	TupleConstr *constr = desc->constr;
 
 	for (int i = 0; constr != NULL && i < constr->num_check; i++)
-		if (calls_user_function(stringToNode(constr->check[i].ccbin), NULL))
+		if (owner_code_calls_user_function(stringToNode(constr->check[i].ccbin)))
 			return true;
 	for (int i = 0; constr != NULL && constr->has_generated_stored && i < constr->num_defval; i++)
-		if (calls_user_function(stringToNode(constr->defval[i].adbin), NULL))
+		if (owner_code_calls_user_function(stringToNode(constr->defval[i].adbin)))
 			return true;
 	if (rel->rd_rel->relispartition &&
-	    calls_user_function((Node *) RelationGetPartitionQual(rel), NULL))
+	    owner_code_calls_user_function((Node *) RelationGetPartitionQual(rel)))
 		return true;
 	for (int i = 0; i < desc->natts; i++)
 		if (!TupleDescAttr(desc, i)->attisdropped &&
@@ -99,8 +105,8 @@ has_index_code(Relation rel)
 	{
 		Relation index = index_open(lfirst_oid(cell), AccessShareLock);
 
-		found |= calls_user_function((Node *) RelationGetIndexExpressions(index), NULL) ||
-		         calls_user_function((Node *) RelationGetIndexPredicate(index), NULL);
+		found |= owner_code_calls_user_function((Node *) RelationGetIndexExpressions(index)) ||
+		         owner_code_calls_user_function((Node *) RelationGetIndexPredicate(index));
 		index_close(index, NoLock);
 	}
 	list_free(indexes);

@@ -7,6 +7,8 @@
 
 #include "postgres.h"
 
+#include "nodes/nodes.h"
+
 typedef enum OwnerCodeEvent
 {
 	OWNER_CODE_DELETE,
@@ -18,6 +20,9 @@ typedef enum OwnerCodeEvent
  * rewrite rules would put statements into ours.
  */
 extern bool owner_code_of_table(Oid relid, OwnerCodeEvent event);
+
+/* Is a function in the expression that is not of PostgreSQL itself? */
+extern bool owner_code_calls_user_function(Node *node);
 
 /* An error where rules or triggers of the table itself stand against changing it as its owner. */
 extern void owner_code_check(Oid relid);
